@@ -1,0 +1,55 @@
+# The commands of the series; `make help` lists them. Set-up happens by itself, once.
+# Windows has no make: README.md gives the same commands for it.
+
+# The first Python on the path that can run the series; where none can, tools/setup.py says what is wrong.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && exit; \
+	done; echo python3)
+VENV_PYTHON ?= .venv/bin/python
+
+# Kernels start in notebooks/, so a relative folder would be looked for there.
+ifneq ($(strip $(KUZUSHIJI_DATA)),)
+override KUZUSHIJI_DATA := $(shell $(PYTHON) -c 'import os, sys; \
+	print(os.pathsep.join(os.path.abspath(p) for p in sys.argv[1].split(os.pathsep) if p))' '$(KUZUSHIJI_DATA)')
+export KUZUSHIJI_DATA
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab run test test-offline test-full check notebooks lock style
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+setup:  ## make the environment .venv (once; the other commands do it by themselves)
+	@$(PYTHON) tools/setup.py
+
+lab: setup  ## open the series in JupyterLab
+	$(VENV_PYTHON) -m jupyterlab notebooks
+
+run: setup  ## run the series; executed copies and web pages come to build/
+	@$(VENV_PYTHON) tools/run_notebooks.py
+
+test: setup check  ## test the helpers, and every notebook in quick mode
+
+NBVAL = $(VENV_PYTHON) -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider notebooks
+
+check:
+	$(VENV_PYTHON) -m pytest tests
+	KUZUSHIJI_QUICK=1 $(NBVAL)
+
+# Proxies that refuse every connection stand for a machine without a network.
+test-offline: setup  ## test every notebook in quick mode with no data source at all
+	KUZUSHIJI_QUICK=1 KUZUSHIJI_DATA= https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 $(NBVAL)
+
+test-full: setup  ## test the reader's run of every notebook on the full real data
+	$(VENV_PYTHON) tools/test_full.py
+
+notebooks: setup  ## maintainers: run the notebooks in place on the real data, and draw img/
+	$(VENV_PYTHON) tools/run_notebooks.py --in-place
+
+style: setup  ## maintainers: check and format the code and the notebooks
+	$(VENV_PYTHON) -m ruff check --fix . && $(VENV_PYTHON) -m ruff format .
+
+lock:  ## maintainers: write requirements.lock from pyproject.toml with the newest releases (needs uv)
+	uv pip compile --universal --python-version 3.11 --upgrade --no-header --no-annotate \
+		--extra notebooks --extra dev pyproject.toml -o requirements.lock

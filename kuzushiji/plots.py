@@ -1,0 +1,148 @@
+"""The look of the figures: a Japanese font, a palette, image grids, maps with pictures, and alt text."""
+
+import os
+from pathlib import Path
+
+import matplotlib.font_manager
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+from .data import CHECKOUT
+
+JAPANESE_FONT = "IPAexGothic"
+# Paul Tol's "muted" scheme, made to be told apart with any colour vision, and black as the tenth.
+PALETTE = (
+    "#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677",
+    "#AA4499", "#44AA99", "#999933", "#882255", "#222222",
+)  # fmt: skip
+INK = "#222222"
+ACCENT = "#C1440E"  # the vermilion of a seal: the one thing a figure wants to be seen
+QUIET = "#9AA0A6"
+
+
+def use_style():
+    """Set matplotlib's defaults for the series and register the Japanese font.
+
+    Raises RuntimeError where the font is missing: matplotlib would draw other characters in its place.
+    """
+    import matplotlib_fontja
+
+    matplotlib_fontja.japanize()
+    if JAPANESE_FONT not in matplotlib.font_manager.get_font_names():
+        raise RuntimeError(f"the font {JAPANESE_FONT} is not registered: install matplotlib-fontja, which brings it")
+    plt.rcParams.update(
+        {
+            "font.family": ["DejaVu Sans", JAPANESE_FONT],
+            "figure.dpi": 110,
+            "figure.facecolor": "white",  # opaque, so that figures stay readable on a dark page
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "figure.titlesize": 12,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": plt.cycler(color=PALETTE),
+            "axes.edgecolor": "#777777",
+            "text.color": INK,
+            "image.cmap": "gray_r",  # ink is dark, paper is light
+        }
+    )
+
+
+def show(fig, alt, save=None):
+    """Show a figure below the cell with a description for those who cannot see it, and close it.
+
+    `alt` says in a sentence or two what is to be seen. `save` is a file name in img/, written by the maintainers' run
+    (`make notebooks`) alone. Raises ValueError without alt text.
+    """
+    from IPython.display import display
+
+    if not alt or not alt.strip():
+        raise ValueError("a figure needs alt text: say in a sentence what is to be seen in it")
+    if save and os.environ.get("KUZUSHIJI_MAINTAIN") == "1":
+        fig.savefig(CHECKOUT / "img" / Path(save).name, dpi=fig.dpi, bbox_inches="tight")
+    display(fig, metadata={"image/png": {"alt": alt}})
+    plt.close(fig)
+
+
+def mosaic(images, columns, gap=2, paper=0):
+    """Lay images [n, h, w] out row by row into one array, `gap` pixels of `paper` apart; the last row is padded."""
+    images = np.asarray(images)
+    n, height, width = images.shape
+    rows = -(-n // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), paper, images.dtype)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, gap=2, cmap=None, limits=(0, 255)):
+    """Draw images [n, h, w] as a grid in reading order, ink dark on light paper.
+
+    `row_labels` stand left of the rows, `column_labels` above the columns (kana are drawn in the Japanese font);
+    `limits` are the values drawn as paper and as full ink. Returns the matplotlib axes. Raises ValueError where the
+    number of labels is not that of the rows or columns.
+    """
+    images = np.asarray(images)
+    n, height, width = images.shape
+    rows = -(-n // columns)
+    for labels, expected, what in ((row_labels, rows, "rows"), (column_labels, columns, "columns")):
+        if labels is not None and len(labels) != expected:
+            raise ValueError(f"{len(labels)} labels for {expected} {what}: give one for each")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8, 8 * rows * (height + gap) / (columns * (width + gap)) + 0.3))
+    ax.imshow(mosaic(images, columns, gap, limits[0]), vmin=limits[0], vmax=limits[1], cmap=cmap)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    ax.set_yticks(np.arange(rows) * (height + gap) + height / 2 - 0.5, [""] * rows if row_labels is None else row_labels)
+    ax.set_xticks(np.arange(columns) * (width + gap) + width / 2 - 0.5, [""] * columns if column_labels is None else column_labels)
+    ax.xaxis.tick_top()
+    return ax
+
+
+def plot_embedding(points, labels, classmap, ax=None, size=None, title=None):
+    """Scatter a two-dimensional map of labelled characters, each class named by its kana where it is densest.
+
+    `points` float [n, 2], `labels` int [n], `classmap` as from `load_classmap`. Colour is the class and so is the
+    kana written on it; the axes carry no units because those of most maps mean nothing. Returns the axes. Raises
+    ValueError where the lengths disagree.
+    """
+    points, labels = np.asarray(points), np.asarray(labels)
+    if points.shape != (len(labels), 2):
+        raise ValueError(f"points have shape {points.shape}, expected ({len(labels)}, 2): one row for each label")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8, 8))
+    if size is None:
+        size = float(np.clip(20000 / len(points), 0.25, 20))
+    order = np.random.default_rng(0).permutation(len(points))  # so that no class lies on top of the others
+    colours = np.array([PALETTE[label % len(PALETTE)] for label in classmap.index])
+    ax.scatter(*points[order].T, s=size, c=colours[labels[order]], linewidths=0, rasterized=True)
+    for label, row in classmap.iterrows():
+        if (labels == label).any():
+            x, y = densest_point(points[labels == label])
+            ax.text(
+                x, y, row["char"], ha="center", va="center", fontsize=13,
+                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[label], "lw": 1.5, "alpha": 0.9},
+            )  # fmt: skip
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.set_aspect("equal", "datalim")
+    return ax
+
+
+def densest_point(points, bins=24):
+    """The middle of the fullest cell of a histogram of `points` [n, 2]: where a label of a cloud belongs."""
+    counts, x_edges, y_edges = np.histogram2d(*points.T, bins=bins)
+    i, j = np.unravel_index(counts.argmax(), counts.shape)
+    return (x_edges[i] + x_edges[i + 1]) / 2, (y_edges[j] + y_edges[j + 1]) / 2
+
+
+def draw_images_at(ax, points, images, colours=None, zoom=0.5):
+    """Draw each image [n, h, w] at its point [n, 2] of the axes, in its colour (default ink), paper transparent."""
+    for i, (point, image) in enumerate(zip(points, images, strict=True)):
+        rgba = np.zeros((*image.shape, 4))
+        rgba[..., :3] = matplotlib.colors.to_rgb(INK if colours is None else colours[i])
+        rgba[..., 3] = image / 255
+        ax.add_artist(AnnotationBbox(OffsetImage(rgba, zoom=zoom), point, frameon=False, pad=0))

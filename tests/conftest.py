@@ -1,0 +1,221 @@
+"""What the tests share: small releases in the official format, a local server that misbehaves, the real data."""
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kuzushiji import catalogue, data, formats
+from kuzushiji.download import digests
+
+CHECKOUT = Path(__file__).parent.parent
+SMALL = {"train": 300, "test": 20}  # images of a small release; 300 make a file of several network blocks
+
+
+@pytest.fixture(scope="session")
+def kmnist():
+    """The real KMNIST as {split: (images, labels)}; the test is skipped where it is not on this machine."""
+    if any(data.find_part(part) is None for part in catalogue.KMNIST.values()):
+        pytest.skip("needs the real KMNIST: name its folder in KUZUSHIJI_DATA")
+    paths = data.locate("kmnist")
+    return {split: data.read_split("kmnist", split, paths) for split in data.SPLITS}
+
+
+@pytest.fixture
+def isolated(monkeypatch, tmp_path):
+    """A checkout of its own with nothing downloaded, no KUZUSHIJI_DATA, no proxy, and no source that answers."""
+    checkout = tmp_path / "checkout"
+    (checkout / "data").mkdir(parents=True)
+    (checkout / "pyproject.toml").touch()
+    for path in (CHECKOUT / "data").glob("*.*"):
+        (checkout / "data" / path.name).symlink_to(path)
+    monkeypatch.setattr(data, "CHECKOUT", checkout)
+    for name in list(os.environ):
+        if name.lower() in ("kuzushiji_data", "http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.delenv(name)
+    forget()
+    with socket.socket() as refusing:  # bound, never listening: every connection is refused
+        refusing.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{refusing.getsockname()[1]}/{{dataset}}/{{name}}"
+        for dataset in catalogue.SOURCES:
+            monkeypatch.setitem(catalogue.SOURCES, dataset, (dead,))
+        yield checkout
+    forget()
+
+
+def forget():
+    """Forget what a process decides once."""
+    data._verified_paths.cache_clear()
+    data._announce.cache_clear()
+
+
+def fitting_part(official, path, array):
+    """The entry of the catalogue that a small file would have: the same fields known as of the official file."""
+    sums = digests(path) | {"content": hashlib.sha256(array).hexdigest()}
+    known = {field: value for field, value in sums.items() if getattr(official, field)}
+    return dataclasses.replace(official, shape=array.shape, size=path.stat().st_size, **known)
+
+
+class Release:
+    """A small release that the catalogue is made to hold for the official one; `folder` has its four NPZ files."""
+
+    def __init__(self, dataset, folder, monkeypatch, classes):
+        self.dataset, self.folder, self.arrays, self.parts = dataset, folder, {}, {}
+        random = np.random.default_rng(classes)
+        for key, official in catalogue.PARTS[dataset].items():
+            n = SMALL[key[0]]
+            array = random.integers(1, 256, (n, 28, 28)) if key[1] == "images" else np.arange(n) % classes
+            self.arrays[key] = array.astype(np.uint8)
+            formats.write_npz(folder / official.name, self.arrays[key])
+            self.parts[key] = fitting_part(official, folder / official.name, self.arrays[key])
+        monkeypatch.setitem(catalogue.PARTS, dataset, self.parts)
+        monkeypatch.setattr(catalogue, dataset.upper(), self.parts)
+        monkeypatch.setattr(catalogue, "OLD_RELEASE_BLACK_IMAGE", 3)
+
+    def copy(self, folder):
+        """The four files again, in `folder`."""
+        return Path(shutil.copytree(self.folder, folder, dirs_exist_ok=True))
+
+    def run(self, code):
+        """Start `code` in another process whose catalogue, sources and checkout are those of this test."""
+        prelude = (
+            "import sys; from pathlib import Path; from kuzushiji import catalogue, data, download\n"
+            "from kuzushiji.catalogue import Part\n"
+            f"catalogue.PARTS[{self.dataset!r}] = {self.parts!r}\n"
+            f"catalogue.SOURCES = {catalogue.SOURCES!r}\n"
+            f"data.CHECKOUT = Path({str(data.CHECKOUT)!r})\n"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", prelude + code],
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def small(isolated, monkeypatch, tmp_path):
+    return Release("kmnist", tmp_path / "official", monkeypatch, classes=10)
+
+
+@pytest.fixture
+def small_k49(isolated, monkeypatch, tmp_path):
+    return Release("k49", tmp_path / "official_k49", monkeypatch, classes=49)
+
+
+def contents(folder):
+    """Every file below a folder, unfinished ones too, as {relative path: bytes}."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+class Server:
+    """A server on this machine. /BEHAVIOUR/NAME serves the bytes `files[NAME]` in the way that BEHAVIOUR says."""
+
+    def __init__(self):
+        self.files, self.requests, self.released = {}, [], threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                _, behaviour, name = self.path.split("/")
+                server.requests.append(behaviour)
+                with suppress(OSError):  # the client has hung up
+                    getattr(server, behaviour)(self, server.files[name])
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+
+    def source(self, behaviour):
+        return f"http://127.0.0.1:{self.http.server_port}/{behaviour}/{{name}}"
+
+    def close(self):
+        self.released.set()
+        self.http.shutdown()
+        self.http.server_close()
+
+    def answer(self, handler, body, length=None, status=200, pause=0):
+        handler.send_response(status)
+        if length is not None:
+            handler.send_header("Content-Length", length)
+        handler.end_headers()
+        half = len(body) // 2 if pause else len(body)
+        handler.wfile.write(body[:half])
+        if pause:
+            self.released.wait(pause)
+            handler.wfile.write(body[half:])
+
+    def good(self, handler, body):
+        self.answer(handler, body, len(body))
+
+    def good_without_length(self, handler, body):
+        self.answer(handler, body)
+
+    def good_with_nonsense_as_length(self, handler, body):
+        self.answer(handler, body, "banana")
+
+    def slow(self, handler, body):
+        self.answer(handler, body, len(body), pause=0.3)
+
+    def stalls(self, handler, body):
+        self.answer(handler, body, len(body), pause=60)
+
+    def silent(self, handler, body):
+        self.released.wait(60)
+
+    def cut(self, handler, body):
+        self.answer(handler, body[: len(body) // 2], len(body))
+
+    def cut_without_length(self, handler, body):
+        self.answer(handler, body[: len(body) // 2])
+
+    def claims_too_much(self, handler, body):
+        self.answer(handler, body, 2 * len(body))
+
+    def claims_too_little(self, handler, body):
+        self.answer(handler, body, len(body) - 1)
+
+    def empty(self, handler, body):
+        self.answer(handler, b"", 0)
+
+    def flipped_byte(self, handler, body):
+        self.answer(handler, flip(body, len(body) // 2), len(body))
+
+    def web_page(self, handler, body):
+        self.answer(handler, b"<!DOCTYPE html><title>Log in to this network</title>")
+
+    def status_404(self, handler, body):
+        self.answer(handler, b"<html>no</html>", status=404)
+
+    def status_500(self, handler, body):
+        self.answer(handler, b"", status=500)
+
+    def status_503(self, handler, body):
+        self.answer(handler, b"", status=503)
+
+
+def flip(content, position):
+    """`content` with one bit of one byte changed."""
+    return content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :]
+
+
+@pytest.fixture
+def server(isolated):
+    server = Server()
+    yield server
+    server.close()

@@ -1,0 +1,328 @@
+"""Finding, verifying and loading: what is found where, what is refused and why, and the one line that says it."""
+
+import hashlib
+import os
+import re
+
+import numpy as np
+import pytest
+from conftest import contents, fitting_part, flip, forget
+
+from kuzushiji import DataError, Unreachable, catalogue, data, formats, load_k49, load_kmnist
+from kuzushiji.download import digests, verify_file
+
+KMNIST_LINE = "data: KMNIST, 60,000 train + 10,000 test images, verified\n"
+EIGENKANA_LINE = "data: eigenkana, 60,000 + 10,000 generated images (KMNIST was not reachable)\n"
+
+
+@pytest.fixture
+def folder(small, monkeypatch, tmp_path):
+    """A folder named in KUZUSHIJI_DATA that holds the small release, in a sub-folder."""
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(tmp_path / "named"))
+    return small.copy(tmp_path / "named" / "some" / "where")
+
+
+def convert(folder, end="", keep_npz=False):
+    """Give every NPZ file of a folder in IDX format too, or instead."""
+    for part in catalogue.KMNIST.values():
+        formats.write_idx(folder / (part.idx + end), formats.read_npz(folder / part.name))
+        if not keep_npz:
+            (folder / part.name).unlink()
+
+
+@pytest.mark.parametrize("split", data.SPLITS)
+@pytest.mark.parametrize("layout", ["NPZ", "IDX", "IDX.gz"])
+def test_every_format_loads_equal(folder, small, layout, split):
+    if layout != "NPZ":
+        convert(folder, {"IDX": "", "IDX.gz": ".gz"}[layout])
+    images, labels = load_kmnist(split)
+    assert images.dtype == labels.dtype == np.uint8
+    assert np.array_equal(images, small.arrays[split, "images"])
+    assert np.array_equal(labels, small.arrays[split, "labels"])
+    assert images.flags.writeable
+
+
+def test_npz_comes_before_gzipped_idx_before_idx(folder):
+    part = catalogue.KMNIST["test", "images"]
+    convert(folder, keep_npz=True)
+    convert(folder, ".gz", keep_npz=True)
+    for name in (part.name, part.idx + ".gz", part.idx):
+        assert data.find_part(part) == folder / name
+        (folder / name).unlink()
+    assert data.find_part(part) is None
+
+
+def test_named_folders_come_in_their_order_before_the_data_folder(small, monkeypatch, tmp_path):
+    part = catalogue.KMNIST["test", "images"]
+    first, second = small.copy(tmp_path / "b"), small.copy(tmp_path / "a")
+    own = small.copy(data.data_folder() / "kmnist")
+    monkeypatch.setenv("KUZUSHIJI_DATA", os.pathsep.join([str(first), "", str(second)]))
+    for folder in (first, second, own):
+        assert data.find_part(part) == folder / part.name
+        (folder / part.name).unlink()
+    assert data.find_part(part) is None
+
+
+def test_files_may_be_spread_over_several_folders(small, monkeypatch, tmp_path):
+    folders = [tmp_path / key for key in ("images", "labels")]
+    for kind, folder in zip(("images", "labels"), folders, strict=True):
+        small.copy(folder)
+        for (_, other), part in small.parts.items():
+            if other != kind:
+                (folder / part.name).unlink()
+    monkeypatch.setenv("KUZUSHIJI_DATA", os.pathsep.join(map(str, folders)))
+    assert len(load_kmnist("train")[0]) == len(small.arrays["train", "labels"])
+
+
+def test_one_line_however_often_loaded(folder, capfd):
+    for split in ("train", "test", "train"):
+        load_kmnist(split)
+        load_kmnist(split, source="kmnist")
+    assert capfd.readouterr() == (KMNIST_LINE, "")
+
+
+def test_files_are_verified_once_in_a_process(folder, monkeypatch):
+    read, reads = formats.read_npz, []
+    monkeypatch.setattr(formats, "read_npz", lambda path: reads.append(path) or read(path))
+    for _ in range(3):
+        load_kmnist("test")
+    assert len(reads) == 4 + 3 * 2
+
+
+@pytest.mark.parametrize("split", data.SPLITS)
+def test_k49_loads_and_says_so_once(small_k49, monkeypatch, capfd, split):
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(small_k49.folder))
+    for _ in range(2):
+        images, labels = load_k49(split)
+    assert images.dtype == labels.dtype == np.uint8
+    assert np.array_equal(images, small_k49.arrays[split, "images"])
+    assert np.array_equal(labels, small_k49.arrays[split, "labels"])
+    assert capfd.readouterr() == ("data: K49, 232,365 train + 38,547 test images, verified\n", "")
+
+
+def test_k49_is_held_against_the_file_where_no_content_is_known(small_k49, monkeypatch):
+    part, array = small_k49.parts["train", "images"], small_k49.arrays["train", "images"].copy()
+    assert part.content is None
+    array[0, 0, 0] ^= 1
+    formats.write_npz(small_k49.folder / part.name, array)
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(small_k49.folder))
+    with pytest.raises(DataError, match="k49-train-imgs.npz is not the official file: .*expected"):
+        load_k49("test")  # both splits are verified, as the line says
+
+
+# ---------------------------------------------------------------------------------------------------- bad files
+
+TRAIN, TEST = (("train", "images"), ("test", "images"))
+
+
+def replace_array(change):
+    """Damage that writes a changed array into the file."""
+    return lambda path: formats.write_npz(path, change(formats.read_npz(path)))
+
+
+def replace_bytes(change):
+    return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+def one_pixel(array):
+    array[0, 0, 0] ^= 1
+    return array
+
+
+def black_image(array):
+    array[catalogue.OLD_RELEASE_BLACK_IMAGE] = 0
+    return array
+
+
+def recompress(path):
+    np.savez(path, arr_0=np.load(path)["arr_0"])
+
+
+def as_idx(change):
+    def damage(path):
+        part = next(part for part in catalogue.KMNIST.values() if part.name == path.name)
+        formats.write_idx(path.with_name(part.idx), change(formats.read_npz(path)))
+        path.unlink()
+
+    return damage
+
+
+WEB_PAGE = b"<html><body>504 Gateway Time-out</body></html>"
+BAD = {
+    "truncated": (TRAIN, replace_bytes(lambda b: b[: len(b) // 2]), "is truncated or damaged"),
+    "flipped byte": (TRAIN, replace_bytes(lambda b: flip(b, len(b) // 2)), "is truncated or damaged"),
+    "web page": (TEST, replace_bytes(lambda b: WEB_PAGE), "is a web page saved as NPZ"),
+    "one pixel": (TEST, replace_array(one_pixel), "has the right shape but other content: SHA-256"),
+    "too few images": (
+        TRAIN,
+        replace_array(lambda a: a[:-1]),
+        r"holds uint8 \[299, 28, 28\], expected kmnist-train-imgs",
+    ),
+    "too few labels": (
+        ("train", "labels"),
+        replace_array(lambda a: a[:-1]),
+        r"holds uint8 \[299\], expected kmnist-train",
+    ),
+    "other size": (TEST, replace_array(lambda a: a[:, 1:]), r"holds uint8 \[20, 27, 28\], expected .* \[20, 28, 28\]"),
+    "floats": (TEST, replace_array(lambda a: a / 255), r"holds float64 \[20, 28, 28\], expected .*uint8"),
+    "a number": (TEST, replace_array(lambda a: np.uint8(7)), "holds uint8 .*, expected kmnist-test-imgs"),
+    "labels for images": (TEST, replace_array(lambda a: a[:, 0, 0]), r"holds uint8 \[20\], expected .* \[20, 28, 28\]"),
+    "black image": (TEST, replace_array(black_image), "is the OLD release .*before 5 February 2019"),
+    "black image in IDX": (TEST, as_idx(black_image), "is the OLD release .*before 5 February 2019"),
+    "IDX of MNIST": (
+        TRAIN,
+        as_idx(lambda a: 255 - a),
+        "right shape but other content .the IDX files of MNIST and Fashion",
+    ),
+    "dangling link": (TEST, lambda path: (path.unlink(), path.symlink_to("annex")), "cannot be read .No such file"),
+}
+
+
+@pytest.mark.parametrize("source", ["auto", "kmnist"])
+@pytest.mark.parametrize(("key", "damage", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_file_is_refused_and_left_alone(folder, capfd, key, damage, message, source):
+    """Nothing is quietly replaced by eigenkana, printed, written or removed."""
+    damage(folder / catalogue.KMNIST[key].name)
+    before = contents(folder)
+    for _ in range(2):  # and not only the first time
+        with pytest.raises(DataError, match=f"^{re.escape(str(folder))}.*{message}") as caught:
+            load_kmnist("test", source)
+        assert not isinstance(caught.value, Unreachable) and "\n" not in str(caught.value)
+    assert contents(folder) == before
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("constant", "kind"), [("OLD_RELEASE_MD5", "md5"), ("OLD_RELEASE_BLOB", "blob")])
+def test_old_release_is_recognised_by_the_digest_of_its_file(folder, monkeypatch, constant, kind):
+    path = folder / catalogue.KMNIST[TRAIN].name
+    replace_array(one_pixel)(path)
+    monkeypatch.setitem(getattr(catalogue, constant), path.name, digests(path)[kind])
+    with pytest.raises(DataError, match="is the OLD release"):
+        load_kmnist("train")
+
+
+def test_old_release_constants_are_the_published_ones():
+    assert catalogue.OLD_RELEASE_MD5 == {"kmnist-test-imgs.npz": "c8fe4d39f842711ac6cc8c1b4be5ee21"}
+    assert catalogue.OLD_RELEASE_BLOB == {"kmnist-train-imgs.npz": "b596e8ab8732786c3b0fdb2ca51d2066d4e75955"}
+    assert catalogue.OLD_RELEASE_BLACK_IMAGE == 9677
+
+
+def test_a_file_with_other_bytes_and_the_official_content_is_good(folder, small):
+    path = folder / small.parts[TEST].name
+    recompress(path)
+    assert digests(path)["md5"] != small.parts[TEST].md5
+    assert np.array_equal(load_kmnist("test")[0], small.arrays[TEST])
+
+
+def test_images_and_labels_of_different_length_are_refused(folder, small, monkeypatch):
+    path, labels = folder / small.parts["test", "labels"].name, small.arrays["test", "labels"][:-1]
+    formats.write_npz(path, labels)
+    monkeypatch.setitem(small.parts, ("test", "labels"), fitting_part(small.parts["test", "labels"], path, labels))
+    with pytest.raises(DataError, match="20 images but 19 labels in the test split of kmnist"):
+        load_kmnist("train")
+
+
+def test_named_folder_that_does_not_exist_is_refused(small, monkeypatch, tmp_path):
+    small.copy(data.data_folder() / "kmnist")  # good files elsewhere do not hide the mistake
+    monkeypatch.setenv("KUZUSHIJI_DATA", os.pathsep.join([str(tmp_path), str(tmp_path / "no such")]))
+    with pytest.raises(
+        DataError, match="KUZUSHIJI_DATA names .*no such, which is not a folder: correct it, or unset it"
+    ):
+        load_kmnist("train")
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_some_of_four_files_are_refused_and_counted(folder, small, capfd, kept):
+    for part in list(small.parts.values())[kept:]:
+        (folder / part.name).unlink()
+    with pytest.raises(DataError, match=f"only {kept} of the 4 files of kmnist were found .{folder}") as caught:
+        load_kmnist("train")
+    assert "connection refused" in str(caught.value) and not isinstance(caught.value, Unreachable)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match='split is \'valid\', expected "train" or "test"'):
+        load_kmnist("valid")
+    with pytest.raises(ValueError, match="split is 'valid', expected"):
+        load_k49("valid")
+    with pytest.raises(ValueError, match="source is 'mnist', expected"):
+        load_kmnist("train", source="mnist")
+
+
+# ---------------------------------------------------------------------------------------------------- no source answers
+
+
+def test_eigenkana_where_nothing_is_found_with_one_line(isolated, capfd):
+    for split, n in (("train", 60000), ("test", 10000)):
+        images, labels = load_kmnist(split)
+        assert images.dtype == labels.dtype == np.uint8
+        assert images.shape == (n, 28, 28) and labels.shape == (n,)
+        assert np.bincount(labels).tolist() == [n // 10] * 10
+    assert capfd.readouterr() == (EIGENKANA_LINE, "")
+
+
+def test_eigenkana_splits_share_no_image_and_come_again_the_same(isolated):
+    (train, _), (test, _) = load_kmnist("train"), load_kmnist("test")
+    assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
+    assert np.array_equal(load_kmnist("test")[0], test)
+
+
+def test_eigenkana_on_request_even_beside_kmnist(folder, capfd):
+    assert load_kmnist("test", source="eigenkana")[0].shape == (10000, 28, 28)
+    assert capfd.readouterr() == ("data: eigenkana, 60,000 + 10,000 generated images (as asked)\n", "")
+
+
+def test_the_refusal_of_eigenkana_lists_every_source(isolated, monkeypatch, capfd):
+    dead = catalogue.SOURCES["kmnist"][0]
+    monkeypatch.setitem(catalogue.SOURCES, "kmnist", (dead, dead + "?mirror"))
+    load_kmnist("test")  # the decision for eigenkana does not soften a later refusal
+    with pytest.raises(Unreachable) as caught:
+        load_kmnist("test", source="kmnist")
+    name = "kmnist-train-imgs.npz"
+    for source in (dead, dead + "?mirror"):
+        assert f"{source.format(dataset='kmnist', name=name)}: connection refused\n" in str(caught.value)
+    assert "KUZUSHIJI_DATA" in str(caught.value)
+    assert capfd.readouterr() == (EIGENKANA_LINE, "")
+
+
+def test_k49_has_no_stand_in(isolated):
+    with pytest.raises(Unreachable, match="k49-train-imgs.npz could not be had from any source"):
+        load_k49("train")
+
+
+def test_another_value_of_the_variable_is_another_decision(small, monkeypatch, capfd):
+    assert len(load_kmnist("test")[0]) == 10000
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(small.folder))
+    assert len(load_kmnist("test")[0]) == 20
+    assert capfd.readouterr() == (EIGENKANA_LINE + KMNIST_LINE, "")
+
+
+# ---------------------------------------------------------------------------------------------------- the real data
+
+
+def test_the_real_files_are_those_of_the_catalogue(kmnist):
+    known = [part for parts in catalogue.PARTS.values() for part in parts.values() if data.find_file(part.name)]
+    assert len(known) >= 4
+    for part in known:
+        verify_file(data.find_file(part.name), part)
+        data.read_part(data.find_file(part.name), part)
+
+
+def test_the_real_data_loads(kmnist, capfd):
+    forget()
+    for split, n in (("train", 60000), ("test", 10000)):
+        images, labels = load_kmnist(split)
+        assert images.shape == (n, 28, 28) and images.dtype == labels.dtype == np.uint8
+        assert np.bincount(labels).tolist() == [n // 10] * 10
+        assert hashlib.sha256(images).hexdigest() == catalogue.KMNIST[split, "images"].content
+    assert capfd.readouterr() == (KMNIST_LINE, "")
+    forget()
+
+
+def test_no_real_image_is_black_and_the_black_one_of_the_old_release_is_not(kmnist):
+    assert kmnist["test"][0].any(axis=(1, 2)).all()
+    old = kmnist["test"][0].copy()
+    old[catalogue.OLD_RELEASE_BLACK_IMAGE] = 0
+    assert data.looks_like_old_release(old, catalogue.KMNIST[TEST])
+    assert not data.looks_like_old_release(kmnist["test"][0], catalogue.KMNIST[TEST])

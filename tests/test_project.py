@@ -1,0 +1,173 @@
+"""The files around the code say the same thing, and the commands that set up and run the series fail clearly."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import run_notebooks  # noqa: E402
+import setup as setup_tool  # noqa: E402
+
+
+def pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def dependency_lines(text):
+    """Requirement and comment of each line like `"numpy>=2.0",  # why` or `- numpy>=2.0  # why`."""
+    pattern = r'^\s+(?:"|- )([A-Za-z][\w\-]*)([<>=][^"\s#]*)"?,?[ \t]*(?:#[ \t]*(.*))?$'
+    return {name.lower(): (version, why or "") for name, version, why in re.findall(pattern, text, re.MULTILINE)}
+
+
+def direct_dependencies():
+    project = pyproject()
+    everything = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    return {re.match(r"[\w\-]+", line)[0].lower(): re.sub(r"^[\w\-]+", "", line) for line in everything}
+
+
+def test_environment_yml_and_pyproject_name_the_same_dependencies():
+    conda = {name: version for name, (version, _) in dependency_lines((ROOT / "environment.yml").read_text()).items()}
+    assert conda.pop("python") == pyproject()["requires-python"]
+    assert conda == direct_dependencies()
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml"])
+def test_every_dependency_has_its_reason_beside_it(name):
+    lines = dependency_lines((ROOT / name).read_text(encoding="utf-8"))
+    assert set(direct_dependencies()) <= set(lines)
+    assert [dependency for dependency in direct_dependencies() if len(lines[dependency][1]) < 10] == []
+
+
+def test_the_lock_pins_every_direct_dependency_and_names_no_host():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pinned = {name.lower() for name in re.findall(r"^([\w\-\.]+)==", lock, re.MULTILINE)}
+    assert set(direct_dependencies()) <= pinned
+    assert "://" not in lock
+
+
+def test_setup_and_pyproject_agree_on_the_versions_of_python():
+    oldest, newest = (".".join(map(str, version)) for version in (setup_tool.OLDEST, setup_tool.NEWEST))
+    major, minor = setup_tool.NEWEST
+    assert pyproject()["requires-python"] == f">={oldest},<{major}.{minor + 1}"
+    assert f'python: ["{oldest}", "3.12", "{newest}"]' in (ROOT / ".github/workflows/test.yml").read_text()
+
+
+@pytest.mark.parametrize("version", [(3, 10, 0), (3, 14, 0), (2, 7, 18)])
+def test_setup_names_a_python_that_is_too_old_or_too_new(monkeypatch, version):
+    monkeypatch.setattr(sys, "version_info", version)
+    with pytest.raises(SystemExit) as stop:
+        setup_tool.check_python()
+    assert f"This is Python {version[0]}.{version[1]}" in str(stop.value) and "3.11 to 3.13" in str(stop.value)
+
+
+@pytest.mark.parametrize("module", ["venv", "ensurepip"])
+def test_setup_names_a_missing_venv_module(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit) as stop:
+        setup_tool.check_python()
+    assert f"no module {module}" in str(stop.value) and "apt install" in str(stop.value)
+
+
+def test_setup_makes_a_half_made_environment_again_and_leaves_a_complete_one(monkeypatch, tmp_path):
+    commands = []
+    monkeypatch.setattr(setup_tool, "VENV", str(tmp_path / ".venv"))
+    monkeypatch.setattr(setup_tool, "STAMP", str(tmp_path / ".venv" / "complete"))
+
+    def fail_at_the_second(command):
+        commands.append(command)
+        (tmp_path / ".venv").mkdir(exist_ok=True)
+        return int(len(commands) == 2)
+
+    monkeypatch.setattr(subprocess, "call", fail_at_the_second)
+    with pytest.raises(SystemExit):
+        setup_tool.main()
+    setup_tool.main()
+    assert len(commands) == 2 + 3
+    setup_tool.main()
+    assert len(commands) == 2 + 3
+
+
+def write_notebook(path, *cells):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    markdown = nbformat.v4.new_markdown_cell("# A notebook")
+    nbformat.write(nbformat.v4.new_notebook(cells=[markdown, *map(nbformat.v4.new_code_cell, cells)]), path)
+
+
+@pytest.fixture
+def series(monkeypatch, tmp_path):
+    monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(run_notebooks, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(sys, "argv", ["run_notebooks.py"])
+    return tmp_path
+
+
+def test_run_writes_copies_pages_and_a_table_and_leaves_the_notebook_alone(series, capsys):
+    notebook = series / "notebooks" / "01_a.ipynb"
+    write_notebook(notebook, 'print("data: made up")', "1 + 1")
+    before = notebook.read_bytes()
+    run_notebooks.main()
+    assert notebook.read_bytes() == before
+    assert re.search(r"^01_a +\d+  made up$", capsys.readouterr().out, re.MULTILINE)
+    assert 'href="01_a.html"' in (series / "build" / "index.html").read_text()
+    assert "A notebook" in (series / "build" / "01_a.html").read_text()
+    executed = nbformat.read(series / "build" / "notebooks" / "01_a.ipynb", as_version=4)
+    assert executed.cells[2].outputs[0].data["text/plain"] == "2"
+
+
+def test_run_stops_at_a_failing_cell_and_names_notebook_cell_and_error(series, capsys):
+    write_notebook(series / "notebooks" / "01_a.ipynb", "good = 1", "bad = good / 0", "after = 2")
+    write_notebook(series / "notebooks" / "02_b.ipynb", "1")
+    with pytest.raises(SystemExit) as stop:
+        run_notebooks.main()
+    out = capsys.readouterr().out
+    assert stop.value.code == 1
+    assert "01_a.ipynb failed in code cell 2" in out and "bad = good / 0" in out and "ZeroDivisionError" in out
+    assert not (series / "build" / "notebooks" / "02_b.ipynb").exists()
+
+
+def test_the_maintainers_run_refuses_anything_but_the_real_data(series, monkeypatch):
+    import kuzushiji
+    from kuzushiji import DataError
+
+    def unreachable(split, source):
+        raise DataError("not to be had")
+
+    write_notebook(series / "notebooks" / "01_a.ipynb", "1")
+    before = (series / "notebooks" / "01_a.ipynb").read_bytes()
+    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "--in-place"])
+    monkeypatch.setattr(kuzushiji, "load_kmnist", unreachable, raising=False)
+    with pytest.raises(SystemExit, match="needs the real data. not to be had"):
+        run_notebooks.main()
+    monkeypatch.setenv("KUZUSHIJI_QUICK", "1")
+    with pytest.raises(SystemExit, match="unset KUZUSHIJI_QUICK"):
+        run_notebooks.main()
+    assert (series / "notebooks" / "01_a.ipynb").read_bytes() == before
+
+
+def test_cleared_progress_bars_leave_no_trace():
+    assert run_notebooks.final_text(" 10%|#\r 90%|###\r          \r") == ""
+    assert run_notebooks.final_text("a\n 10%\r   \rb\n") == "a\nb\n"
+
+
+def test_the_wheel_carries_everything_that_data_ships():
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = included["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    shipped = {f"data/{path.name}" for path in (ROOT / "data").iterdir() if path.is_file() and path.suffix != ".md"}
+    assert set(included) == shipped
+
+
+def test_the_makefile_makes_a_relative_data_folder_absolute(tmp_path):
+    recipe = "show:\n\t@echo \"$$KUZUSHIJI_DATA\"\n"
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text().replace(".DEFAULT_GOAL := help", "") + recipe)
+    command = ["make", "-s", "show", f"PYTHON={sys.executable}"]
+    for given, expected in (("a:../b", f"{tmp_path}/a:{tmp_path.parent}/b"), ("", "")):
+        environment = {"PATH": "/usr/bin:/bin", "KUZUSHIJI_DATA": given}
+        shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        assert shown.stdout.strip() == expected

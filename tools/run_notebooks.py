@@ -1,0 +1,192 @@
+"""Run the notebooks of the series in order: the reader's run (`make run`) and the maintainers' (`make notebooks`).
+
+The reader's run writes executed copies and web pages to build/ and changes nothing else. The maintainers' run
+(--in-place) executes in full mode on the real data only and is what writes the stored notebooks and img/.
+"""
+
+import argparse
+import html
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+BUILD = ROOT / "build"
+CELL_TIMEOUT = 3 * 3600  # seconds; a full training is the longest cell
+
+
+class Progress(NotebookClient):
+    """A NotebookClient that moves a progress bar on with every code cell."""
+
+    bar = None
+
+    async def async_execute_cell(self, cell, cell_index, **options):
+        result = await super().async_execute_cell(cell, cell_index, **options)
+        if cell.cell_type == "code":
+            self.bar.update()
+        return result
+
+
+def final_text(text):
+    """Text as a terminal leaves it: what a carriage return overwrites is gone (progress bars that were cleared)."""
+    return "\n".join(line.rsplit("\r", 1)[-1].rstrip() if "\r" in line else line for line in text.split("\n"))
+
+
+def settle_outputs(notebook):
+    """Drop what cleared progress bars left behind, and everything that differs from run to run but says nothing."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = final_text(output.text)
+        cell.outputs = [o for o in cell.outputs if o.output_type != "stream" or o.text.strip()]
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def data_line(notebook):
+    """What the notebook itself said about its data: the first line that starts with "data: "."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for line in output.get("text", "").splitlines():
+                if line.startswith("data: "):
+                    return line.removeprefix("data: ")
+    return "none"
+
+
+def failing_cell(notebook):
+    """Number (among the code cells, from 1) and source of the cell that raised, or of the last one that started."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, start=1):
+        if any(output.output_type == "error" for output in cell.outputs):
+            return number, cell.source
+    started = [n for n, cell in enumerate(code, start=1) if cell.execution_count or cell.outputs]
+    number = started[-1] if started else 1
+    return number, code[number - 1].source
+
+
+def write_page(notebook, name):
+    """Write the notebook as a web page to build/, its links to other notebooks leading to their pages."""
+    body, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook, {"metadata": {"name": name}})
+    body = re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', body)
+    (BUILD / f"{name}.html").write_text(body, encoding="utf-8")
+
+
+def write_index(rows):
+    items = "\n".join(
+        f'<li><a href="{name}.html">{html.escape(title)}</a> <small>{seconds:.0f} s, {html.escape(data)}</small></li>'
+        for name, title, seconds, data in rows
+    )
+    (BUILD / "index.html").write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Kuzushiji</title>\n'
+        f'<body style="font-family: sans-serif; max-width: 40em; margin: 3em auto; line-height: 1.6">\n'
+        f"<h1>Kuzushiji, the tutorial series</h1>\n<ol>\n{items}\n</ol>\n</body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def title_of(notebook):
+    first = next(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return first.splitlines()[0].lstrip("# ")
+
+
+def execute(path, bar):
+    """Run one notebook in a fresh kernel; returns it, and the error (None where all went well)."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = Progress(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # its warning about TCP would break the progress bar
+    )
+    client.bar = bar
+    error = None
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as caught:
+        error = caught
+    settle_outputs(notebook)
+    return notebook, error
+
+
+def report_failure(path, notebook, error):
+    number, source = failing_cell(notebook)
+    message = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
+    print(f"\n{path.name} failed in code cell {number}:\n")
+    print("\n".join("    " + line for line in source.splitlines()))
+    print(f"\n{message}\nThe copy with its full traceback: build/notebooks/{path.name}")
+
+
+def print_table(rows):
+    width = max(len(row[0]) for row in rows)
+    print(f"\n{'notebook':{width}}  seconds  data")
+    for name, _, seconds, data in rows:
+        print(f"{name:{width}}  {seconds:7.0f}  {data}")
+    print(f"{'all':{width}}  {sum(row[2] for row in rows):7.0f}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--in-place", action="store_true", help="the maintainers' run: write the stored notebooks")
+    parser.add_argument("names", nargs="*", help="notebooks to run, by the start of their names (default: all)")
+    options = parser.parse_args()
+    paths = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not options.names or p.name.startswith(tuple(options.names))]
+    if not paths:
+        sys.exit(f"No notebook's name starts with {' or '.join(options.names) or 'anything'}: notebooks/ has none.")
+    if options.in_place:
+        from kuzushiji import DataError, load_kmnist
+
+        if os.environ.get("KUZUSHIJI_QUICK") == "1":
+            sys.exit("The maintainers' run is a full one: unset KUZUSHIJI_QUICK.")
+        try:
+            load_kmnist("test", source="kmnist")
+        except DataError as error:
+            sys.exit(f"The maintainers' run needs the real data. {error}")
+        os.environ["KUZUSHIJI_MAINTAIN"] = "1"
+        paths += [p for p in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")) if not options.names]
+    else:
+        (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
+
+    rows = []
+    for position, path in enumerate(paths, start=1):
+        cells = sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
+        started = time.monotonic()
+        with tqdm(
+            total=cells, desc=f"{position}/{len(paths)} {path.stem}", unit="cell", file=sys.stdout, ncols=100
+        ) as bar:
+            notebook, error = execute(path, bar)
+        rows.append((path.stem, title_of(notebook), time.monotonic() - started, data_line(notebook)))
+        if error or not options.in_place:
+            (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, BUILD / "notebooks" / path.name)
+        if error:
+            report_failure(path, notebook, error)
+            sys.exit(1)
+        if options.in_place:
+            nbformat.write(notebook, path)
+        else:
+            write_page(notebook, path.stem)
+            write_index(rows)
+    print_table(rows)
+    if not options.in_place:
+        print("Read the pages: build/index.html    The executed notebooks: build/notebooks/")
+
+
+if __name__ == "__main__":
+    main()
