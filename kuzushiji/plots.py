@@ -97,8 +97,12 @@ def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, ga
     ax.imshow(mosaic(images, columns, gap, limits[0]), vmin=limits[0], vmax=limits[1], cmap=cmap)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    ax.set_yticks(np.arange(rows) * (height + gap) + height / 2 - 0.5, [""] * rows if row_labels is None else row_labels)
-    ax.set_xticks(np.arange(columns) * (width + gap) + width / 2 - 0.5, [""] * columns if column_labels is None else column_labels)
+    ax.set_yticks(
+        np.arange(rows) * (height + gap) + height / 2 - 0.5, [""] * rows if row_labels is None else row_labels
+    )
+    ax.set_xticks(
+        np.arange(columns) * (width + gap) + width / 2 - 0.5, [""] * columns if column_labels is None else column_labels
+    )
     ax.xaxis.tick_top()
     return ax
 

@@ -178,6 +178,14 @@ class Server:
     def silent(self, handler, body):
         self.released.wait(60)
 
+    def drips(self, handler, body):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Drip: ")
+        while not self.released.wait(0.1):
+            handler.wfile.write(b".")
+
+    def fails_after_the_probe(self, handler, body):
+        self.answer(handler, body, len(body), status=200 if self.requests.count("fails_after_the_probe") == 1 else 503)
+
     def cut(self, handler, body):
         self.answer(handler, body[: len(body) // 2], len(body))
 

@@ -63,6 +63,16 @@ def test_named_folders_come_in_their_order_before_the_data_folder(small, monkeyp
     assert data.find_part(part) is None
 
 
+def test_sub_folders_are_searched_by_name_from_the_top(small, monkeypatch, tmp_path):
+    part, names = catalogue.KMNIST["test", "images"], "gcahbfed"
+    folders = [small.copy(tmp_path / "named" / name / "sub") for name in names] + [small.copy(tmp_path / "named" / "z")]
+    small.copy(tmp_path / "named")
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(tmp_path / "named"))
+    for folder in (tmp_path / "named", *sorted(folders)):
+        assert data.find_part(part) == folder / part.name
+        (folder / part.name).unlink()
+
+
 def test_files_may_be_spread_over_several_folders(small, monkeypatch, tmp_path):
     folders = [tmp_path / key for key in ("images", "labels")]
     for kind, folder in zip(("images", "labels"), folders, strict=True):

@@ -9,9 +9,9 @@ import pytest
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from kuzushiji import load_classmap, load_hentaigana, plots  # noqa: E402
+from kuzushiji import load_classmap, load_hentaigana, plots
 
 
 @pytest.fixture(autouse=True)

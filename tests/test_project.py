@@ -164,7 +164,7 @@ def test_the_wheel_carries_everything_that_data_ships():
 
 
 def test_the_makefile_makes_a_relative_data_folder_absolute(tmp_path):
-    recipe = "show:\n\t@echo \"$$KUZUSHIJI_DATA\"\n"
+    recipe = 'show:\n\t@echo "$$KUZUSHIJI_DATA"\n'
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text().replace(".DEFAULT_GOAL := help", "") + recipe)
     command = ["make", "-s", "show", f"PYTHON={sys.executable}"]
     for given, expected in (("a:../b", f"{tmp_path}/a:{tmp_path.parent}/b"), ("", "")):

@@ -146,7 +146,9 @@ def main():
     parser.add_argument("--in-place", action="store_true", help="the maintainers' run: write the stored notebooks")
     parser.add_argument("names", nargs="*", help="notebooks to run, by the start of their names (default: all)")
     options = parser.parse_args()
-    paths = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not options.names or p.name.startswith(tuple(options.names))]
+    paths = [
+        p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not options.names or p.name.startswith(tuple(options.names))
+    ]
     if not paths:
         sys.exit(f"No notebook's name starts with {' or '.join(options.names) or 'anything'}: notebooks/ has none.")
     if options.in_place:
