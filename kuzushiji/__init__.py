@@ -8,6 +8,8 @@ _HOME = {
     "load_k49": "data",
     "load_classmap": "data",
     "load_kkanji": "kanji",
+    "data_folder": "data",
+    "build_folder": "data",
     "load_hentaigana": "data",
     "DataError": "errors",
     "Unreachable": "errors",

@@ -31,6 +31,13 @@ def data_folder():
     return Path(pooch.os_cache("kuzushiji"))
 
 
+def build_folder():
+    """Where notebooks write what is not tracked: build/ of a checkout, else build/ in the working directory."""
+    folder = (CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else Path.cwd()) / "build"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def named_folders():
     """The folders in KUZUSHIJI_DATA. Raises DataError for one that does not exist."""
     folders = [Path(entry).expanduser() for entry in os.environ.get("KUZUSHIJI_DATA", "").split(os.pathsep) if entry]

@@ -40,25 +40,16 @@ def fit(images, labels, clusters=CLUSTERS, components=COMPONENTS, seed=SEED):
     `images` uint8 [n, 28, 28], `labels` [n]. Returns a Mixture. The same input, versions and machine give the same
     mixture, bit for bit. Raises ValueError where a class has too few images.
     """
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
+    import sklearn.cluster
+    import sklearn.decomposition  # noqa: F401 - the limit below holds only for libraries that are already loaded
+    from threadpoolctl import threadpool_limits
 
-    shapes = []
-    for label in np.unique(labels):
-        pixels = images[labels == label].reshape(-1, 28 * 28).astype(np.float32)
-        if len(pixels) < clusters * (components + 1):
-            raise ValueError(
-                f"class {label} has {len(pixels)} images, too few for {clusters} clusters of {components} components"
-            )
-        coordinates = PCA(min(50, len(pixels)), svd_solver="covariance_eigh").fit_transform(pixels)
-        cluster_of = KMeans(clusters, n_init=3, random_state=seed).fit_predict(coordinates)
-        for cluster in range(clusters):
-            members = pixels[cluster_of == cluster]
-            directions = np.zeros((components, 28 * 28))
-            if len(members) > 1:  # a lone image varies in no direction
-                pca = PCA(min(components, len(members) - 1), svd_solver="covariance_eigh").fit(members)
-                directions[: pca.n_components_] = pca.components_ * np.sqrt(pca.explained_variance_)[:, None]
-            shapes.append((label, len(members), members.mean(axis=0), directions))
+    with threadpool_limits(1):  # several threads add up in another order, and round differently
+        shapes = [
+            shape
+            for label in np.unique(labels)
+            for shape in fit_class(images, labels, label, clusters, components, seed)
+        ]
     labels, counts, means, directions = (np.array(column) for column in zip(*shapes, strict=True))
     scales = np.maximum(np.abs(directions).max(axis=2), 1e-6) / 127
     return Mixture(
@@ -68,6 +59,29 @@ def fit(images, labels, clusters=CLUSTERS, components=COMPONENTS, seed=SEED):
         np.rint(directions / scales[:, :, None]).astype(np.int8),
         scales.astype(np.float32),
     )
+
+
+def fit_class(images, labels, label, clusters, components, seed):
+    """The shapes of one class: a list of (label, images in the shape, mean [784], directions [components, 784])."""
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    pixels = images[labels == label].reshape(-1, 28 * 28).astype(np.float32)
+    if len(pixels) < clusters * (components + 1):
+        raise ValueError(
+            f"class {label} has {len(pixels)} images, too few for {clusters} clusters of {components} components"
+        )
+    coordinates = PCA(min(50, len(pixels)), svd_solver="randomized", random_state=seed).fit_transform(pixels)
+    cluster_of = KMeans(clusters, n_init=3, random_state=seed).fit_predict(coordinates)
+    shapes = []
+    for cluster in range(clusters):
+        members = pixels[cluster_of == cluster]
+        directions = np.zeros((components, 28 * 28))
+        if len(members) > 1:  # a lone image varies in no direction
+            pca = PCA(min(components, len(members) - 1), svd_solver="randomized", random_state=seed).fit(members)
+            directions[: pca.n_components_] = pca.components_ * np.sqrt(pca.explained_variance_)[:, None]
+        shapes.append((label, len(members), members.mean(axis=0), directions))
+    return shapes
 
 
 def sample(mixture, n, seed):

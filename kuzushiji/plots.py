@@ -108,10 +108,10 @@ def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, ga
 
 
 def plot_embedding(points, labels, classmap, ax=None, size=None, title=None):
-    """Scatter a two-dimensional map of labelled characters, each class named by its kana where it is densest.
+    """Scatter a two-dimensional map of labelled characters, every large island named by its kana.
 
-    `points` float [n, 2], `labels` int [n], `classmap` as from `load_classmap`. Colour is the class and so is the
-    kana written on it; the axes carry no units because those of most maps mean nothing. Returns the axes. Raises
+    `points` float [n, 2], `labels` int [n], `classmap` as from `load_classmap`. Colour is the class, and so is the kana
+    written on it; the axes carry no units because those of most maps mean nothing. Returns the axes. Raises
     ValueError where the lengths disagree.
     """
     points, labels = np.asarray(points), np.asarray(labels)
@@ -120,27 +120,39 @@ def plot_embedding(points, labels, classmap, ax=None, size=None, title=None):
     if ax is None:
         _, ax = plt.subplots(figsize=(8, 8))
     if size is None:
-        size = float(np.clip(20000 / len(points), 0.25, 20))
+        size = float(np.clip(60000 / len(points), 0.8, 20))
     order = np.random.default_rng(0).permutation(len(points))  # so that no class lies on top of the others
     colours = np.array([PALETTE[label % len(PALETTE)] for label in classmap.index])
     ax.scatter(*points[order].T, s=size, c=colours[labels[order]], linewidths=0, rasterized=True)
     for label, row in classmap.iterrows():
-        if (labels == label).any():
-            x, y = densest_point(points[labels == label])
+        for x, y in islands(points[labels == label], radius=0.08 * np.ptp(points, axis=0).max()):
             ax.text(
-                x, y, row["char"], ha="center", va="center", fontsize=13,
-                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[label], "lw": 1.5, "alpha": 0.9},
+                x, y, row["char"], ha="center", va="center", fontsize=12,
+                bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": colours[label], "lw": 1.5, "alpha": 0.9},
             )  # fmt: skip
     ax.set(xticks=[], yticks=[], title=title)
+    ax.spines[:].set_visible(False)
     ax.set_aspect("equal", "datalim")
     return ax
 
 
-def densest_point(points, bins=24):
-    """The middle of the fullest cell of a histogram of `points` [n, 2]: where a label of a cloud belongs."""
-    counts, x_edges, y_edges = np.histogram2d(*points.T, bins=bins)
-    i, j = np.unravel_index(counts.argmax(), counts.shape)
-    return (x_edges[i] + x_edges[i + 1]) / 2, (y_edges[j] + y_edges[j + 1]) / 2
+def islands(points, radius, share=0.08, most=5):
+    """Middles of the dense places of a cloud [n, 2]: at most `most`, each with `share` of the points within `radius`.
+
+    The densest place comes first and is always among them; what lies within 1.5 times the radius of one is not looked at
+    again. Returns a list of (x, y), empty for an empty cloud.
+    """
+    found, rest = [], points
+    while len(rest) and len(found) < most:
+        counts, x_edges, y_edges = np.histogram2d(*rest.T, bins=24)
+        i, j = np.unravel_index(counts.argmax(), counts.shape)
+        middle = np.array([x_edges[i] + x_edges[i + 1], y_edges[j] + y_edges[j + 1]]) / 2
+        distance = np.linalg.norm(rest - middle, axis=1)
+        if found and np.count_nonzero(distance <= radius) < share * len(points):
+            break
+        found.append(tuple(middle))
+        rest = rest[distance > 1.5 * radius]
+    return found
 
 
 def draw_images_at(ax, points, images, colours=None, zoom=0.5):

@@ -1,6 +1,7 @@
 """How every notebook begins: which data, which mode, which look."""
 
 import os
+import warnings
 from dataclasses import dataclass
 
 from .data import kmnist_source
@@ -11,19 +12,24 @@ class Run:
     """What a notebook needs to know about its own run.
 
     data: "kmnist" or "eigenkana". quick: fewer images and epochs (KUZUSHIJI_QUICK=1). retrain: compute long work
-    instead of loading its stored record (KUZUSHIJI_RETRAIN=1).
+    instead of loading its stored record (KUZUSHIJI_RETRAIN=1). maintain: the run that writes tracked files (`make
+    notebooks`).
     """
 
     data: str
     quick: bool
     retrain: bool
+    maintain: bool
 
 
 def start():
     """Set the look of the figures, print which data are used (and quick mode, where it is on); returns a Run."""
-    run = Run(kmnist_source(), os.environ.get("KUZUSHIJI_QUICK") == "1", os.environ.get("KUZUSHIJI_RETRAIN") == "1")
+    quick, retrain, maintain = (os.environ.get(f"KUZUSHIJI_{mode}") == "1" for mode in ("QUICK", "RETRAIN", "MAINTAIN"))
+    run = Run(kmnist_source(), quick, retrain, maintain)
     if run.quick:
         print("quick mode: fewer images and rounded figures; unset KUZUSHIJI_QUICK for the full run")
+    # tqdm, which UMAP imports, would rather draw its bars as widgets, and says so on stderr; text bars are meant here.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     from .plots import use_style
 
     use_style()

@@ -6,9 +6,17 @@ import zipfile
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from kuzushiji import data, eigenkana
 from kuzushiji.eigenkana import Mixture, fit, load_model, sample, save_model
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small fits with several threads take minutes where other work has the cores."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -143,3 +143,12 @@ def test_show_writes_to_img_in_the_maintainers_run_alone(monkeypatch, tmp_path):
     monkeypatch.setenv("KUZUSHIJI_MAINTAIN", "1")
     plots.show(plt.figure(), "an empty figure", save="figure.png")
     assert [path.name for path in (tmp_path / "img").iterdir()] == ["figure.png"]
+
+
+def test_every_large_island_of_a_kana_is_named_and_no_small_one():
+    random = np.random.default_rng(0)
+    blobs = [random.normal(centre, 1, (count, 2)) for centre, count in ((0, 500), (50, 400), (100, 20))]
+    found = plots.islands(np.concatenate(blobs), radius=8)
+    assert len(found) == 2
+    assert np.abs(np.array(found) - [[0, 0], [50, 50]]).max() < 2
+    assert plots.islands(np.empty((0, 2)), radius=1) == []
