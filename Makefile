@@ -10,7 +10,7 @@ VENV_PYTHON ?= .venv/bin/python
 # Kernels start in notebooks/, so a relative folder would be looked for there.
 ifneq ($(strip $(KUZUSHIJI_DATA)),)
 override KUZUSHIJI_DATA := $(shell $(PYTHON) -c 'import os, sys; \
-	print(os.pathsep.join(os.path.abspath(p) for p in sys.argv[1].split(os.pathsep) if p))' '$(KUZUSHIJI_DATA)')
+	print(os.pathsep.join(os.path.abspath(os.path.expanduser(p)) for p in sys.argv[1].split(os.pathsep) if p))' '$(KUZUSHIJI_DATA)')
 export KUZUSHIJI_DATA
 endif
 
@@ -18,7 +18,7 @@ endif
 .PHONY: help setup lab run test test-offline test-full check notebooks lock style
 
 help:  ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make the environment .venv (once; the other commands do it by themselves)
 	@$(PYTHON) tools/setup.py
@@ -34,12 +34,18 @@ test: setup check  ## test the helpers, and every notebook in quick mode
 NBVAL = $(VENV_PYTHON) -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider notebooks
 
 check:
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m pytest tests
 	KUZUSHIJI_QUICK=1 $(NBVAL)
 
-# Proxies that refuse every connection stand for a machine without a network.
+# An empty folder in place of the cache, and a proxy that refuses every connection, stand for a machine that has nothing.
+OFFLINE = KUZUSHIJI_DATA= KUZUSHIJI_CACHE=$(CURDIR)/build/nothing NO_PROXY= no_proxy= ALL_PROXY= all_proxy= \
+	https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9
+
 test-offline: setup  ## test every notebook in quick mode with no data source at all
-	KUZUSHIJI_QUICK=1 KUZUSHIJI_DATA= https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 $(NBVAL)
+	$(OFFLINE) $(VENV_PYTHON) -c 'from kuzushiji import data; assert data.kmnist_source() == "eigenkana"'
+	$(OFFLINE) KUZUSHIJI_QUICK=1 $(NBVAL)
 
 test-full: setup  ## test the reader's run of every notebook on the full real data
 	$(VENV_PYTHON) tools/test_full.py

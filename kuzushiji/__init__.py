@@ -19,6 +19,9 @@ _HOME = {
     "plot_embedding": "plots",
     "draw_images_at": "plots",
     "PALETTE": "plots",
+    "ACCENT": "plots",
+    "QUIET": "plots",
+    "INK": "plots",
 }
 __all__ = list(_HOME)
 

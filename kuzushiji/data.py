@@ -23,7 +23,9 @@ def bundled(name):
 
 
 def data_folder():
-    """Where downloads and caches go: data/ of a checkout, else the user's cache folder."""
+    """Where downloads and caches go: KUZUSHIJI_CACHE, else data/ of a checkout, else the user's cache folder."""
+    if os.environ.get("KUZUSHIJI_CACHE"):
+        return Path(os.environ["KUZUSHIJI_CACHE"]).expanduser()
     if (CHECKOUT / "pyproject.toml").exists() and (CHECKOUT / "data" / "kmnist_classmap.csv").exists():
         return CHECKOUT / "data"
     import pooch
@@ -235,7 +237,7 @@ def load_classmap(name):
 
     Columns codepoint ("U+304A") and char as in the official files (kkanji: in order of code point); for kana also
     romaji, parent (the kanji that the modern form was written from, its 字母 jibo) and other_parents (those of the
-    hentaigana in Unicode, separated by spaces). The iteration mark ゝ has neither parent: empty strings.
+    hentaigana in Unicode, separated by spaces). The iteration mark ゝ has no sound or parent of its own: empty strings.
 
     Raises ValueError for another name.
     """
@@ -250,7 +252,7 @@ def load_hentaigana():
     """Which parent kanji certain images of KMNIST's training set were written from, read by eye one by one.
 
     Returns a pandas DataFrame indexed by row of the training set: parent (a kanji, as in `load_classmap`) and certain
-    (bool). 254 images, 6 to 10 of each shape that occurs often enough to be sure of; notebook 01 shows them all.
+    (bool). 254 images, up to 10 of each shape; notebook 01 shows the certain ones.
     """
     import pandas as pd
 

@@ -38,7 +38,8 @@ def load_kkanji():
             f"{images_path} holds {list(images.shape)} and {labels_path.name} {list(labels.shape)}, expected images "
             f"{list(expected)} and as many labels: delete both, and they are made again from the tar"
         )
-    _announce(f"data: Kuzushiji-Kanji, {len(images):,} images of {len(load_classmap('kkanji')):,} characters, verified")
+    classes = len(load_classmap("kkanji"))
+    _announce(f"data: Kuzushiji-Kanji, {len(images):,} images of {classes:,} characters, verified when decoded")
     return images, np.array(labels)
 
 

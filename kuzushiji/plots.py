@@ -1,5 +1,6 @@
 """The look of the figures: a Japanese font, a palette, image grids, maps with pictures, and alt text."""
 
+import io
 import os
 from pathlib import Path
 
@@ -57,14 +58,27 @@ def show(fig, alt, save=None):
     `alt` says in a sentence or two what is to be seen. `save` is a file name in img/, written by the maintainers' run
     (`make notebooks`) alone. Raises ValueError without alt text.
     """
-    from IPython.display import display
+    from IPython.display import Image, display
 
     if not alt or not alt.strip():
         raise ValueError("a figure needs alt text: say in a sentence what is to be seen in it")
     if save and os.environ.get("KUZUSHIJI_MAINTAIN") == "1":
-        fig.savefig(CHECKOUT / "img" / Path(save).name, dpi=fig.dpi, bbox_inches="tight")
-    display(fig, metadata={"image/png": {"alt": alt}})
+        (CHECKOUT / "img" / Path(save).name).write_bytes(small_png(fig))
+    display(Image(small_png(fig)), metadata={"image/png": {"alt": alt}})
     plt.close(fig)
+
+
+def small_png(fig, colours=96):
+    """A figure as the bytes of a PNG with a palette: a third of the size, so that GitHub renders whole notebooks."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    fig.savefig(buffer, dpi=fig.dpi, bbox_inches="tight")
+    with Image.open(buffer) as picture:
+        reduced = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    reduced.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def mosaic(images, columns, gap=2, paper=0):
@@ -107,12 +121,13 @@ def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, ga
     return ax
 
 
-def plot_embedding(points, labels, classmap, ax=None, size=None, title=None):
+def plot_embedding(points, labels, classmap, ax=None, size=None, title=None, names_each=5, name_size=12):
     """Scatter a two-dimensional map of labelled characters, every large island named by its kana.
 
-    `points` float [n, 2], `labels` int [n], `classmap` as from `load_classmap`. Colour is the class, and so is the kana
-    written on it; the axes carry no units because those of most maps mean nothing. Returns the axes. Raises
-    ValueError where the lengths disagree.
+    `points` float [n, 2], `labels` int [n], `classmap` as from `load_classmap`; `size` is the area of a dot in square
+    points. A class has its colour, and its kana (in `name_size` points) written on up to `names_each` of its islands;
+    the axes carry no units because those of most maps mean nothing. Returns the axes. Raises ValueError where the
+    lengths disagree.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     if points.shape != (len(labels), 2):
@@ -125,9 +140,9 @@ def plot_embedding(points, labels, classmap, ax=None, size=None, title=None):
     colours = np.array([PALETTE[label % len(PALETTE)] for label in classmap.index])
     ax.scatter(*points[order].T, s=size, c=colours[labels[order]], linewidths=0, rasterized=True)
     for label, row in classmap.iterrows():
-        for x, y in islands(points[labels == label], radius=0.08 * np.ptp(points, axis=0).max()):
+        for x, y in islands(points[labels == label], 0.08 * np.ptp(points, axis=0).max(), names_each):
             ax.text(
-                x, y, row["char"], ha="center", va="center", fontsize=12,
+                x, y, row["char"], ha="center", va="center", fontsize=name_size,
                 bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": colours[label], "lw": 1.5, "alpha": 0.9},
             )  # fmt: skip
     ax.set(xticks=[], yticks=[], title=title)
@@ -136,11 +151,11 @@ def plot_embedding(points, labels, classmap, ax=None, size=None, title=None):
     return ax
 
 
-def islands(points, radius, share=0.08, most=5):
+def islands(points, radius, most=5, share=0.08):
     """Middles of the dense places of a cloud [n, 2]: at most `most`, each with `share` of the points within `radius`.
 
-    The densest place comes first and is always among them; what lies within 1.5 times the radius of one is not looked at
-    again. Returns a list of (x, y), empty for an empty cloud.
+    The densest place comes first and is always among them; what lies within 1.5 times the radius of one is not
+    looked at again. Returns a list of (x, y), empty for an empty cloud.
     """
     found, rest = [], points
     while len(rest) and len(found) < most:

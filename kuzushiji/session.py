@@ -27,7 +27,7 @@ def start():
     quick, retrain, maintain = (os.environ.get(f"KUZUSHIJI_{mode}") == "1" for mode in ("QUICK", "RETRAIN", "MAINTAIN"))
     run = Run(kmnist_source(), quick, retrain, maintain)
     if run.quick:
-        print("quick mode: fewer images and rounded figures; unset KUZUSHIJI_QUICK for the full run")
+        print("quick mode: fewer images, so other numbers than in the text; unset KUZUSHIJI_QUICK for the full run")
     # tqdm, which UMAP imports, would rather draw its bars as widgets, and says so on stderr; text bars are meant here.
     warnings.filterwarnings("ignore", message="IProgress not found")
     from .plots import use_style

@@ -41,7 +41,7 @@ def isolated(monkeypatch, tmp_path):
         (checkout / "data" / path.name).symlink_to(path)
     monkeypatch.setattr(data, "CHECKOUT", checkout)
     for name in list(os.environ):
-        if name.lower() in ("kuzushiji_data", "http_proxy", "https_proxy", "all_proxy"):
+        if name.lower() in ("kuzushiji_data", "kuzushiji_cache", "http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.delenv(name)
     forget()
     with socket.socket() as refusing:  # bound, never listening: every connection is refused

@@ -13,8 +13,8 @@ OFFICIAL = {
     "kmnist": "88ba4be4bd52d986ae100b425d5c28437c81829c87800c5832a2253edc758374",
     "k49": "95f5a2cfbfba1721f566059cf77c22808898b63044a5f9a08de9d8a2950eed84",
 }
-# Hepburn where it differs from the names in Unicode
-HEPBURN = {"si": "shi", "ti": "chi", "tu": "tsu", "hu": "fu"}
+# Hepburn where it differs from the names in Unicode; the iteration mark repeats a sound and has none of its own
+HEPBURN = {"si": "shi", "ti": "chi", "tu": "tsu", "hu": "fu", "iteration mark": ""}
 # The 字母 in the order of the fifty sounds, as any dictionary gives them; written a second time on purpose
 PARENTS = "安以宇衣於加幾久計己左之寸世曾太知川天止奈仁奴禰乃波比不部保末美武女毛也由與良利留禮呂和爲惠遠无"
 

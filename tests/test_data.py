@@ -336,3 +336,11 @@ def test_no_real_image_is_black_and_the_black_one_of_the_old_release_is_not(kmni
     old[catalogue.OLD_RELEASE_BLACK_IMAGE] = 0
     assert data.looks_like_old_release(old, catalogue.KMNIST[TEST])
     assert not data.looks_like_old_release(kmnist["test"][0], catalogue.KMNIST[TEST])
+
+
+def test_the_folder_that_kuzushiji_cache_names_is_used_in_place_of_the_data_folder(isolated, monkeypatch, tmp_path):
+    monkeypatch.setenv("KUZUSHIJI_CACHE", str(tmp_path / "elsewhere"))
+    assert data.data_folder() == tmp_path / "elsewhere"
+    monkeypatch.delenv("KUZUSHIJI_DATA", raising=False)
+    with pytest.raises(Unreachable):
+        load_kmnist("train", source="kmnist")

@@ -134,7 +134,8 @@ def test_has_the_parts_of_a_notebook_of_the_series(path):
 
 @every_of_the_series
 def test_cells_are_short(path):
-    lengths = sorted(len(cell.source.splitlines()) for cell in code_cells(read(path)))
+    lines = [[line for line in cell.source.splitlines() if line.strip()] for cell in code_cells(read(path))]
+    lengths = sorted(map(len, lines))
     assert lengths[-1] <= 25 and lengths[len(lengths) // 2] <= 8, lengths
     assert not re.search(r"\b(simply|obviously|just)\b", "\n".join(prose(read(path))), re.IGNORECASE)
 

@@ -12,8 +12,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+import render_results  # noqa: E402
 import run_notebooks  # noqa: E402
 import setup as setup_tool  # noqa: E402
+
+from kuzushiji import DataError, results  # noqa: E402
 
 
 def pyproject():
@@ -134,7 +137,6 @@ def test_run_stops_at_a_failing_cell_and_names_notebook_cell_and_error(series, c
 
 def test_the_maintainers_run_refuses_anything_but_the_real_data(series, monkeypatch):
     import kuzushiji
-    from kuzushiji import DataError
 
     def unreachable(split, source):
         raise DataError("not to be had")
@@ -167,7 +169,39 @@ def test_the_makefile_makes_a_relative_data_folder_absolute(tmp_path):
     recipe = 'show:\n\t@echo "$$KUZUSHIJI_DATA"\n'
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text().replace(".DEFAULT_GOAL := help", "") + recipe)
     command = ["make", "-s", "show", f"PYTHON={sys.executable}"]
-    for given, expected in (("a:../b", f"{tmp_path}/a:{tmp_path.parent}/b"), ("", "")):
-        environment = {"PATH": "/usr/bin:/bin", "KUZUSHIJI_DATA": given}
+    home = str(tmp_path / "home")
+    for given, expected in (("a:../b", f"{tmp_path}/a:{tmp_path.parent}/b"), ("~/c", f"{home}/c"), ("", "")):
+        environment = {"PATH": "/usr/bin:/bin", "HOME": home, "KUZUSHIJI_DATA": given}
         shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         assert shown.stdout.strip() == expected
+
+
+def test_the_tables_in_readme_are_those_of_the_results_file():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert render_results.rendered(text) == text
+
+
+def test_a_changed_result_would_change_readme(monkeypatch):
+    rows = results.recorded("02_dimensionality_reduction")
+    rows[0] = {**rows[0], "values": [0.12345]}
+    monkeypatch.setattr(render_results, "recorded", lambda source: rows)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "0.123" in render_results.rendered(text) != text
+
+
+def test_results_are_recorded_in_the_maintainers_run_on_real_data_alone(monkeypatch, tmp_path):
+    row = {"method": "pca", "metric": "m", "values": [1.0], "seeds": [0], "parameters": {}, "seconds": 1.0}
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results.json")
+    monkeypatch.delenv("KUZUSHIJI_MAINTAIN", raising=False)
+    monkeypatch.setattr(results, "kmnist_source", lambda: "kmnist")
+    results.record("01_a", [row])
+    assert results.recorded() == []
+    monkeypatch.setenv("KUZUSHIJI_MAINTAIN", "1")
+    results.record("01_a", [row], ["numpy"])
+    results.record("02_b", [row])
+    results.record("01_a", [{**row, "values": [2.0]}], ["numpy"])
+    assert [(r["source"], r["values"]) for r in results.recorded()] == [("01_a", [2.0]), ("02_b", [1.0])]
+    assert "numpy" in results.recorded("01_a")[0]["versions"]
+    monkeypatch.setattr(results, "kmnist_source", lambda: "eigenkana")
+    with pytest.raises(DataError, match="never recorded"):
+        results.record("01_a", [row])

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import render_results
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -81,6 +82,7 @@ def write_page(notebook, name):
     """Write the notebook as a web page to build/, its links to other notebooks leading to their pages."""
     body, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook, {"metadata": {"name": name}})
     body = re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', body)
+    body = body.replace('href="solutions/', 'href="../notebooks/solutions/')
     (BUILD / f"{name}.html").write_text(body, encoding="utf-8")
 
 
@@ -111,6 +113,7 @@ def execute(path, bar):
     client = Progress(
         notebook,
         timeout=CELL_TIMEOUT,
+        coalesce_streams=True,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         extra_arguments=["--IPKernelApp.log_level=40"],  # its warning about TCP would break the progress bar
@@ -186,6 +189,8 @@ def main():
             write_page(notebook, path.stem)
             write_index(rows)
     print_table(rows)
+    if options.in_place:
+        render_results.main()
     if not options.in_place:
         print("Read the pages: build/index.html    The executed notebooks: build/notebooks/")
 

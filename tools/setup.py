@@ -57,7 +57,7 @@ def main():
     print("Making .venv with Python %d.%d; this takes a few minutes the first time." % sys.version_info[:2], flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
     python = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "on"]
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     for command in (
         [sys.executable, "-m", "venv", VENV],
         pip + ["-r", os.path.join(ROOT, "requirements.lock")],

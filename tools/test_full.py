@@ -5,6 +5,7 @@ notebooks are copied to build/test-full/ with that tag turned into the other, an
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import nbformat
 from kuzushiji import DataError, load_kmnist
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 TARGET = ROOT / "build" / "test-full"
 
 
@@ -22,13 +24,15 @@ def main():
         load_kmnist("test", source="kmnist")
     except DataError as error:
         sys.exit(f"The full test needs the real data. {error}")
-    TARGET.mkdir(parents=True, exist_ok=True)
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    shutil.rmtree(TARGET, ignore_errors=True)
+    for path in [path for path in NOTEBOOKS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]:
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             tags = cell.metadata.get("tags", [])
             cell.metadata["tags"] = ["nbval-check-output" if tag == "check-full" else tag for tag in tags]
-        nbformat.write(notebook, TARGET / path.name)
+        target = TARGET / path.relative_to(NOTEBOOKS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
     environment = {name: value for name, value in os.environ.items() if name != "KUZUSHIJI_QUICK"}
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1800", "-p", "no:cacheprovider"]
     sys.exit(subprocess.call([sys.executable, "-m", "pytest", *options, str(TARGET)], env=environment))

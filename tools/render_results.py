@@ -1,0 +1,64 @@
+"""Write the tables of README.md from benchmarks/results.json: the maintainers' run calls this last."""
+
+import re
+from pathlib import Path
+
+from kuzushiji.results import recorded
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+MAP_METHODS = {"pca": "PCA", "lda": "LDA", "t-sne": "t-SNE", "umap": "UMAP", "supervised umap": "supervised UMAP"}
+MAP_METRICS = ["trustworthiness", "kept neighbours", "10-NN accuracy", "global order"]
+
+
+def as_range(values):
+    """One value, or lowest to highest over the seeds, to three decimals."""
+    low, high = f"{min(values):.3f}", f"{max(values):.3f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def maps_table(rows):
+    """The table of notebook 02: a row for each method, a column for each measure."""
+    cell = {(row["method"], row["metric"]): row for row in rows}
+    lines = [
+        "| map of all 70,000 images | " + " | ".join(MAP_METRICS) + " | seconds |",
+        "| --- |" + " ---: |" * (len(MAP_METRICS) + 1),
+    ]
+    for method, name in MAP_METHODS.items():
+        measured = [cell[method, metric] for metric in MAP_METRICS]
+        seconds = measured[0]["seconds"]
+        values = " | ".join(as_range(row["values"]) for row in measured)
+        lines.append(f"| {name} | {values} | {'under 1' if seconds is None else f'{seconds:.0f}'} |")
+    return "\n".join(lines)
+
+
+def neighbours_table(rows):
+    """Test accuracy of the nearest-neighbour classifiers of notebook 02, the published figures beside them."""
+    lines = ["| 4 nearest neighbours | test accuracy, % | published, % |", "| --- | ---: | ---: |"]
+    for row in rows:
+        if row["metric"] == "test accuracy":
+            published = row["parameters"].get("published, %", "")
+            lines.append(f"| {row['method']} | {100 * row['values'][0]:.2f} | {published} |")
+    return "\n".join(lines)
+
+
+def rendered(text):
+    """README's text with every table between its markers written anew."""
+    rows = recorded("02_dimensionality_reduction")
+    tables = {"maps": maps_table(rows), "neighbours": neighbours_table(rows)} if rows else {}
+    for name, table in tables.items():
+        pattern = rf"(<!-- results: {name} -->\n).*?(\n<!-- end -->)"
+        text, count = re.subn(pattern, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
+        if count != 1:
+            raise ValueError(f"README.md has {count} places marked <!-- results: {name} -->, expected one")
+    return text
+
+
+def main():
+    text = README.read_text(encoding="utf-8")
+    README.write_text(rendered(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
