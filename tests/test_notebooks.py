@@ -69,7 +69,7 @@ def test_stored_outputs_hold_no_error_no_stderr_no_path_and_no_progress_bar(path
             assert output.get("name") != "stderr", output.text
             text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
             assert "\r" not in text
-            assert not re.search(r"(/home/|/root/|/tmp/|/work/|/Users/|[A-Z]:\\)", text), text
+            assert not re.search(r"(/home/|/root/|/tmp/|/Users/|[A-Z]:\\)", text), text
 
 
 @every_notebook
