@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .data import kmnist_source
@@ -34,3 +35,19 @@ def start():
 
     use_style()
     return run
+
+
+@contextmanager
+def native_messages_hidden():
+    """Hide what native libraries write to file descriptor 2, where Python's own messages do not go through.
+
+    TensorFlow reports there, past its own log level, that it found no GPU. Exceptions are raised as ever.
+    """
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

@@ -1,6 +1,7 @@
 """`import kuzushiji` costs nothing, and nothing heavy comes with it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -38,3 +39,13 @@ def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'kuzushiji' has no attribute 'load_mnist'"):
         kuzushiji.load_mnist  # noqa: B018
     assert set(kuzushiji.__all__) <= set(dir(kuzushiji))
+
+
+def test_native_messages_are_hidden_and_what_comes_after_is_not(capfd):
+    from kuzushiji.session import native_messages_hidden
+
+    with pytest.raises(ValueError, match="raised as ever"), native_messages_hidden():
+        os.write(2, b"no GPU was found")
+        raise ValueError("raised as ever")
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"

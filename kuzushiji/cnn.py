@@ -1,0 +1,95 @@
+"""The two networks of notebook 03: the published baseline, and the residual network that passes it.
+
+The notebook builds both in the open, layer by layer; this module is their one owner for whatever else needs them.
+"""
+
+from .session import native_messages_hidden
+
+with native_messages_hidden():
+    import keras
+    from keras import layers
+
+    keras.ops.zeros(1)  # the first use is what looks for devices
+
+SHAPE = (28, 28, 1)
+CLASSES = 10
+SPRINT_EPOCHS = 2  # of `sprint_network`, without augmentation
+
+
+def baseline_network():
+    """The "Keras simple CNN" of the authors of KMNIST (benchmarks/kuzushiji_mnist_cnn.py of rois-codh/kmnist).
+
+    Input float32 [n, 28, 28, 1] in 0..1, output probabilities [n, 10]; 1,199,882 parameters. Not compiled.
+    """
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(CLASSES, activation="softmax", dtype="float32"),
+        ],
+        name="baseline",
+    )
+
+
+def residual_network(stem=(24, 3, 1), widths=(48, 128), strides=(2, 2)):
+    """The final network of notebook 03: a stem, two stages with one residual block each, global max pooling.
+
+    Residual blocks as in He and others 2016 ("Deep residual learning for image recognition"), batch normalisation
+    after every convolution. `stem` is (channels, kernel size, stride); each stage has its `widths` channels and begins
+    with its stride. Input float32 [n, 28, 28, 1] in 0..1, output logits [n, 10] in the order of the class map. Not
+    compiled.
+    """
+    inputs = keras.Input(SHAPE)
+    hidden = convolution(inputs, *stem)
+    for filters, stride in zip(widths, strides, strict=True):
+        hidden = residual_block(convolution(hidden, filters, strides=stride))
+    hidden = layers.GlobalMaxPooling2D()(hidden)
+    logits = layers.Dense(CLASSES, dtype="float32")(hidden)  # in 32 bits also where the rest is in 16
+    return keras.Model(inputs, logits, name="residual")
+
+
+def sprint_network():
+    """A narrow residual network (120,002 parameters) for the fastest way past the published baseline."""
+    return residual_network(stem=(24, 5, 2), widths=(32, 64), strides=(1, 2))
+
+
+def convolution(hidden, filters, size=3, strides=1, activate=True):
+    """Convolution, batch normalisation, ReLU: tensor [n, h, w, c] to [n, h / strides, w / strides, filters]."""
+    hidden = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(hidden)
+    hidden = layers.BatchNormalization()(hidden)
+    return layers.ReLU()(hidden) if activate else hidden
+
+
+def residual_block(hidden):
+    """Two convolutions whose result is added to their input, [n, h, w, c] to the same shape."""
+    filters = hidden.shape[-1]
+    change = convolution(convolution(hidden, filters), filters, activate=False)
+    return layers.ReLU()(layers.Add()([hidden, change]))
+
+
+def one_cycle(steps, peak=4e-3):
+    """A learning rate that rises in a straight line to `peak` for a quarter of `steps`, then falls along a cosine.
+
+    After L. Smith 2018 ("A disciplined approach to neural network hyper-parameters"), without its change of momentum.
+    """
+    rise = steps // 4
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 20, max(1, steps - rise), alpha=1e-3, warmup_target=peak, warmup_steps=rise
+    )
+
+
+def compile_residual(model, steps):
+    """Compile a network with logits [n, 10] for `steps` batches of training: AdamW, one cycle, label smoothing 0.1."""
+    model.compile(
+        keras.optimizers.AdamW(one_cycle(steps), weight_decay=0.02),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+        metrics=["accuracy"],
+        # XLA makes TensorFlow's training on a CPU a tenth slower (measured); JAX cannot do without it.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
