@@ -4,7 +4,7 @@ import json
 import os
 from importlib.metadata import version
 
-from .data import CHECKOUT, kmnist_source
+from .data import CHECKOUT, bundled, kmnist_source
 from .errors import DataError
 from .formats import replacing
 
@@ -36,6 +36,6 @@ def record(source, rows, packages=()):
 
 def recorded(source=None):
     """The recorded rows, of one `source` or of all: a list of dictionaries (see `record`); empty where none are."""
-    path = RESULTS if RESULTS.exists() else None
-    rows = json.loads(path.read_text(encoding="utf-8")) if path else []
+    path = RESULTS if RESULTS.exists() else bundled("results.json")  # in an installed copy they lie with the package
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return [row for row in rows if source in (None, row["source"])]

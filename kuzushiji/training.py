@@ -1,0 +1,143 @@
+"""Trainings that can be interrupted, and that are not run again once they are finished."""
+
+import json
+import time
+import warnings
+
+import numpy as np
+
+from .data import build_folder
+from .formats import replacing
+from .progress import progress_bar
+from .results import recorded
+
+CLASSES = 10
+
+
+class Batches:
+    """Shuffled mini-batches of training images, a new variant of each image in every epoch.
+
+    `images` uint8 [n, 28, 28] and `labels` [n]; `change`, if given, makes the variants: a function of float32 [b, 28,
+    28] in 0..1 and a numpy Generator. What an epoch holds depends on `seed` and its number alone, so it is the same on
+    every backend, and in a training that was interrupted. `len` counts the batches of an epoch.
+    """
+
+    def __init__(self, images, labels, seed, batch_size=128, change=None):
+        if not 0 < len(images) == len(labels):
+            raise ValueError(
+                f"{len(images)} images and {len(labels)} labels: expected as many labels as images, and some"
+            )
+        self.images, self.targets = images, np.eye(CLASSES, dtype=np.float32)[labels]
+        self.seed, self.batch_size, self.change = seed, batch_size, change
+
+    def __len__(self):
+        return -(-len(self.images) // self.batch_size)
+
+    def epoch(self, number):
+        """The images of an epoch (from 0), shuffled: inputs float32 [n, 28, 28, 1] in 0..1, targets one-hot [n, 10].
+
+        All at once, because arrays keep a small network busier than batches that are made one by one.
+        """
+        order = np.random.default_rng([self.seed, number]).permutation(len(self.images))
+        inputs = np.empty(self.images.shape, np.float32)
+        for batch, start in enumerate(range(0, len(order), self.batch_size)):
+            rows = order[start : start + self.batch_size]
+            variants = self.images[rows] / np.float32(255)
+            if self.change:
+                variants = self.change(variants, np.random.default_rng([self.seed, number, batch]))
+            inputs[start : start + len(rows)] = variants
+        return inputs[..., None], self.targets[order]
+
+
+def fit(model, batches, epochs, name, after_epoch=None, keep=True):
+    """Train a compiled `model` on `batches` for `epochs`; returns the history, a list with a dictionary for each epoch.
+
+    After each epoch a checkpoint (weights, optimiser, history) goes to build/trainings/`name`; called again, the
+    training goes on from there, and a finished one is loaded (with `keep` False nothing is stored or loaded).
+    Interrupted or not, it runs through the same batches and the same dropout masks. Each dictionary has loss, accuracy,
+    learning_rate at the end of the epoch, seconds (making the variants included) and what `after_epoch(model)` returns,
+    a dictionary of further measurements. Raises ValueError where the checkpoint belongs to another training: another
+    network, optimiser, seed, number or change of images, or more epochs.
+    """
+    folder = build_folder() / "trainings" / name.replace(" ", "-")
+    history = resume(model, batches, epochs, folder) if keep else []
+    with progress_bar(epochs, name, unit="epoch") as bar:
+        bar.update(len(history))
+        for epoch in range(len(history), epochs):
+            for layer in model.layers:  # Keras does not save the state of dropout, so it is set anew in each epoch
+                if hasattr(layer, "seed_generator"):
+                    layer.seed_generator.state.assign([batches.seed, epoch])
+            started = time.perf_counter()
+            logs = model.fit(*batches.epoch(epoch), batch_size=batches.batch_size, shuffle=False, verbose=0).history
+            seconds = time.perf_counter() - started
+            row = {measure: float(values[0]) for measure, values in logs.items()}
+            row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": seconds}
+            history.append(row | (after_epoch(model) if after_epoch else {}))
+            if keep:
+                save(model, batches, folder, history)
+            bar.update(1)
+    return history
+
+
+def identity(model, batches):
+    """What must not change between the parts of one training, beside its network, as JSON text."""
+    change = getattr(batches.change, "__name__", None)
+    order = {"images": len(batches.images), "batch size": batches.batch_size, "seed": batches.seed, "change": change}
+    settings = {key: value for key, value in model.optimizer.get_config().items() if key != "name"}  # it counts up
+    return json.dumps([order, settings], sort_keys=True, default=str)
+
+
+def save(model, batches, folder, history):
+    """Checkpoint: the weights first, then the history, which is what says that the weights count."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_weights(folder / f"epoch-{len(history)}.weights.h5")
+    with replacing(folder / "history.json") as temporary:
+        checkpoint = {"identity": identity(model, batches), "history": history}
+        temporary.write_text(json.dumps(checkpoint, indent=1), encoding="utf-8")
+    (folder / f"epoch-{len(history) - 1}.weights.h5").unlink(missing_ok=True)
+
+
+def resume(model, batches, epochs, folder):
+    """Load the checkpoint in `folder` into a compiled model; returns its history, [] where there is none."""
+    if not (folder / "history.json").exists():
+        return []
+    checkpoint = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    history, cause = checkpoint["history"], None
+    fits = checkpoint["identity"] == identity(model, batches) and len(history) <= epochs
+    if fits:
+        model.optimizer.build(model.trainable_variables)
+        try:
+            with warnings.catch_warnings():  # Keras merely warns of layers that it finds no weights for
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(folder / f"epoch-{len(history)}.weights.h5")
+        except (ValueError, OSError, UserWarning) as error:
+            fits, cause = False, error
+    if not fits:
+        raise ValueError(
+            f"the checkpoint in build/trainings/{folder.name} belongs to another training ({len(history)} epochs of "
+            "other settings or another network); delete that folder, or give this training another name"
+        ) from cause
+    return history
+
+
+def recall(source, method, parameters, seed):
+    """What benchmarks/results.json holds of a training: {metric: value, "seconds": ..., "history": ...}, or None.
+
+    It counts only where `parameters` are the recorded ones: a training with other settings has no record.
+    """
+    found = {}
+    for row in recorded(source):
+        if row["method"] == method and row["parameters"] == parameters and seed in row["seeds"]:
+            position = row["seeds"].index(seed)
+            found[row["metric"]] = row["values"][position]
+            found |= {name: row[name][position] for name in ("history", "training seconds") if name in row}
+    return found or None
+
+
+def experiment(run, source, method, parameters, seed, train):
+    """One training of a series: recalled from benchmarks/results.json (see `recall`), or made by `train(seed)`.
+
+    Quick runs and KUZUSHIJI_RETRAIN=1 always train. Returns a dictionary of measurements.
+    """
+    recalled = None if run.quick or run.retrain else recall(source, method, parameters, seed)
+    return recalled or train(seed)
