@@ -177,3 +177,47 @@ def draw_images_at(ax, points, images, colours=None, zoom=0.5):
         rgba[..., :3] = matplotlib.colors.to_rgb(INK if colours is None else colours[i])
         rgba[..., 3] = image / 255
         ax.add_artist(AnnotationBbox(OffsetImage(rgba, zoom=zoom), point, frameon=False, pad=0))
+
+
+def draw_network(model, ax):
+    """Draw a Keras network from the model itself: a box for each layer that changes the shape of its input.
+
+    A box is as high as its feature map and as wide as its channels (both on a square-root scale); below it stand the
+    kind of layer, the output shape and the parameters (batch normalisation counted with its convolution). Each residual
+    connection is an arc from the layer whose output is added.
+    """
+    boxes, box_of, shape, x = [], {}, None, 0.0
+    for layer in model.layers:
+        if layer.output.shape != shape or hasattr(layer, "kernel_size"):
+            boxes.append({"layer": layer, "parameters": 0})
+        boxes[-1]["parameters"] += layer.count_params()
+        shape = layer.output.shape
+        box_of[id(layer.output)] = len(boxes) - 1
+        if type(layer).__name__ == "Add":
+            origin, end = (box_of[id(tensor)] for tensor in layer.input)
+            boxes[-1]["from"] = min(origin, end)
+    for box in boxes:
+        shape = box["layer"].output.shape[1:]
+        side, depth = (shape[0], shape[-1]) if len(shape) == 3 else (4, shape[-1])
+        box |= {"width": 0.12 + depth**0.5 / 26, "height": side**0.5 / 5.3, "text": "x".join(map(str, shape))}
+    gap = 0.85
+    for box in boxes:
+        colour = QUIET if not box["parameters"] else PALETTE[0] if hasattr(box["layer"], "kernel_size") else PALETTE[2]
+        box["middle"] = x + box["width"] / 2
+        ax.add_patch(plt.Rectangle((x, -box["height"] / 2), box["width"], box["height"], fc=colour, ec=INK, alpha=0.75))
+        kind = type(box["layer"]).__name__.replace("InputLayer", "input").replace("GlobalMax", "global max\n")
+        kind = kind.replace("Conv2D", "conv").replace("Max", "max ").replace("Pooling2D", "pool").lower()
+        size = getattr(box["layer"], "kernel_size", None)
+        kind += f" {size[0]}x{size[1]}" if size else ""
+        text = f"{kind}\n{box['text']}" + (f"\n{box['parameters']:,}" if box["parameters"] else "")
+        ax.text(box["middle"], -0.6, text, ha="center", va="top", fontsize=8)
+        x += box["width"] + gap
+    for box in boxes:
+        if "from" in box:
+            start, end = boxes[box["from"]]["middle"], box["middle"]
+            arrow = {"arrowstyle": "->", "color": ACCENT, "lw": 1.8, "connectionstyle": "arc3,rad=-0.35"}
+            ax.annotate("", (end, box["height"] / 2), (start, boxes[box["from"]]["height"] / 2), arrowprops=arrow)
+            ax.text((start + end) / 2, 0.87, "+", color=ACCENT, ha="center", fontsize=14)
+    ax.set(xlim=(-0.5, x - gap + 0.5), ylim=(-1.15, 1.05))
+    ax.set_axis_off()
+    return ax

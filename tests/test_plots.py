@@ -152,3 +152,30 @@ def test_every_large_island_of_a_kana_is_named_and_no_small_one():
     assert len(found) == 2
     assert np.abs(np.array(found) - [[0, 0], [50, 50]]).max() < 2
     assert plots.islands(np.empty((0, 2)), radius=1) == []
+
+
+def test_a_network_is_drawn_with_its_own_shapes_parameters_and_residual_connections():
+    from kuzushiji import cnn
+
+    model = cnn.residual_network((4, 5, 2), (6, 8), (1, 2))
+    _, ax = plt.subplots()
+    plots.draw_network(model, ax)
+    texts = [text.get_text() for text in ax.texts]
+    boxes = [text for text in texts if "\n" in text]
+    assert [text.splitlines()[0] for text in boxes] == ["input", "conv 5x5", *["conv 3x3"] * 6, "global max", "dense"]
+    assert "conv 3x3\n14x14x6\n348" in boxes and "dense\n10\n90" in boxes
+    last_lines = [text.splitlines()[-1] for text in boxes if text.count("\n") == 2 and "pool" not in text]
+    counted = [int(line.replace(",", "")) for line in last_lines]
+    assert sum(counted) == model.count_params()
+    assert texts.count("+") == 2
+
+
+def test_a_drawn_network_puts_larger_maps_into_higher_boxes():
+    from kuzushiji import cnn
+
+    _, ax = plt.subplots()
+    plots.draw_network(cnn.baseline_network(), ax)
+    heights = [patch.get_height() for patch in ax.patches]
+    assert heights[0] > heights[1] > heights[2] > heights[3] == heights[4]
+    widths = [patch.get_width() for patch in ax.patches]
+    assert max(widths) == widths[3], "9,216 numbers make the widest box"
