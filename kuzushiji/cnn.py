@@ -3,8 +3,11 @@
 The notebook builds both in the open, layer by layer; this module is their one owner for whatever else needs them.
 """
 
+import logging
+
 from .session import native_messages_hidden
 
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when several small networks are used in turn
 with native_messages_hidden():
     import keras
     from keras import layers
