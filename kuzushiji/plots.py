@@ -97,8 +97,8 @@ def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, ga
     """Draw images [n, h, w] as a grid in reading order, ink dark on light paper.
 
     `row_labels` stand left of the rows, `column_labels` above the columns (kana are drawn in the Japanese font);
-    `limits` are the values drawn as paper and as full ink. Returns the matplotlib axes. Raises ValueError where the
-    number of labels is not that of the rows or columns.
+    `limits` are the values drawn as paper and as full ink; gaps are paper, or 0 where that lies between the two.
+    Returns the matplotlib axes. Raises ValueError where the number of labels is not that of the rows or columns.
     """
     images = np.asarray(images)
     n, height, width = images.shape
@@ -108,7 +108,8 @@ def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, ga
             raise ValueError(f"{len(labels)} labels for {expected} {what}: give one for each")
     if ax is None:
         _, ax = plt.subplots(figsize=(8, 8 * rows * (height + gap) / (columns * (width + gap)) + 0.3))
-    ax.imshow(mosaic(images, columns, gap, limits[0]), vmin=limits[0], vmax=limits[1], cmap=cmap)
+    paper = 0 if limits[0] < 0 < limits[1] else limits[0]
+    ax.imshow(mosaic(images, columns, gap, paper), vmin=limits[0], vmax=limits[1], cmap=cmap)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ax.set_yticks(

@@ -179,3 +179,9 @@ def test_a_drawn_network_puts_larger_maps_into_higher_boxes():
     assert heights[0] > heights[1] > heights[2] > heights[3] == heights[4]
     widths = [patch.get_width() for patch in ax.patches]
     assert max(widths) == widths[3], "9,216 numbers make the widest box"
+
+
+def test_the_gaps_of_a_grid_are_paper_or_zero():
+    for limits, expected in (((0, 255), 0), ((0, 1), 0), ((-2, 2), 0), ((-3, -1), -3)):
+        ax = plots.image_grid(np.full((2, 4, 4), limits[1], float), 2, limits=limits)
+        assert ax.images[0].get_array()[0, 4] == expected
