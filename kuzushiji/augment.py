@@ -1,4 +1,4 @@
-"""New images by what a writer could have done, and never by what none could: no mirror images (notebook 03 says why).
+"""New images by what a writer could have done, and never by what none could: a script has a direction, so no mirroring.
 
 The geometry is one map from every pixel of the new image to a place in the old one: a small affine map (Simard,
 Steinkraus and Platt 2003, "Best practices for convolutional neural networks", which also has elastic distortions)
@@ -7,11 +7,12 @@ Taylor 2017).
 """
 
 import numpy as np
+from scipy.ndimage import grey_dilation, grey_erosion, map_coordinates
 
 SIZE = 28
 
 
-def warp(images, random, shift=2.0, rotate=5.0, shear=0.08, scale=0.06, elastic=0.6):
+def warp(images, random, shift=2.0, rotate=4.0, shear=0.05, scale=0.05, elastic=0.4):
     """Shift (pixels), rotate (degrees), shear, scale (both relative) and bend (pixels) each image by random amounts.
 
     `images` float32 [n, 28, 28]; `random` a numpy Generator. Each amount is the greatest; `elastic` is the standard
@@ -42,28 +43,17 @@ def smooth_noise(n, random, knots=5):
 
 def bilinear(images, rows, columns):
     """Read `images` [n, 28, 28] at fractional places [n, 28, 28], in pixels; 0 outside."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    rows, columns = (np.clip(place + 1, 0, SIZE + 0.999) for place in (rows, columns))
-    top, left = rows.astype(np.int32), columns.astype(np.int32)
-    down, right = rows - top.astype(np.float32), columns - left.astype(np.float32)
-    side = SIZE + 2
-    corner = (np.arange(len(images)) * side * side)[:, None, None] + top * side + left
-    flat = padded.reshape(-1)
-    above = flat[corner] * (1 - right) + flat[corner + 1] * right
-    below = flat[corner + side] * (1 - right) + flat[corner + side + 1] * right
-    return above * (1 - down) + below * down
+    which = np.broadcast_to(np.arange(len(images), dtype=np.float32)[:, None, None], rows.shape)
+    return map_coordinates(images, (which, rows, columns), order=1, mode="grid-constant")
 
 
-def stroke_weight(images, random, strength=0.4):
+def stroke_weight(images, random, strength=0.3):
     """Thicken or thin the strokes of float32 [n, 28, 28]: blend the 3x3 maximum or minimum in, by up to `strength`."""
     amount = random.uniform(-strength, strength, len(images)).astype(np.float32)
     changed = images.copy()
-    for rows, extreme in ((amount > 0, np.maximum), (amount < 0, np.minimum)):
-        chosen = images[rows]
-        padded = np.pad(chosen, ((0, 0), (1, 1), (1, 1)), mode="edge")
-        across = extreme(extreme(padded[:, :, :-2], padded[:, :, 1:-1]), padded[:, :, 2:])
-        around = extreme(extreme(across[:, :-2], across[:, 1:-1]), across[:, 2:])
-        changed[rows] += np.abs(amount[rows])[:, None, None] * (around - chosen)
+    for rows, change in ((amount > 0, grey_dilation), (amount < 0, grey_erosion)):
+        extreme = change(images[rows], size=(1, 3, 3), mode="nearest")
+        changed[rows] += np.abs(amount[rows])[:, None, None] * (extreme - images[rows])
     return changed
 
 

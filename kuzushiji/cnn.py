@@ -1,6 +1,6 @@
-"""The two networks of notebook 03: the published baseline, and the residual network that passes it.
+"""Two networks for Kuzushiji-MNIST, the published baseline and a small residual network, and how the second is trained.
 
-The notebook builds both in the open, layer by layer; this module is their one owner for whatever else needs them.
+Notebook 03 builds both from their parts, and checks that they are these.
 """
 
 import logging
@@ -16,7 +16,6 @@ with native_messages_hidden():
 
 SHAPE = (28, 28, 1)
 CLASSES = 10
-SPRINT_EPOCHS = 2  # of `sprint_network`, without augmentation
 
 
 def baseline_network():
@@ -40,26 +39,30 @@ def baseline_network():
     )
 
 
-def residual_network(stem=(24, 3, 1), widths=(48, 128), strides=(2, 2)):
-    """The final network of notebook 03: a stem, two stages with one residual block each, global max pooling.
+def residual_network(stem=(24, 3, 1), widths=(48, 128), pools=(2, 2)):
+    """A small residual network: a stem, two stages with one residual block each, global max pooling.
 
     Residual blocks as in He and others 2016 ("Deep residual learning for image recognition"), batch normalisation
     after every convolution. `stem` is (channels, kernel size, stride); each stage has its `widths` channels and begins
-    with its stride. Input float32 [n, 28, 28, 1] in 0..1, output logits [n, 10] in the order of the class map. Not
-    compiled.
+    with max pooling of its `pools` size (1: none). Input float32 [n, 28, 28, 1] in 0..1, output logits [n, 10] in the
+    order of the class map. Not compiled.
     """
     inputs = keras.Input(SHAPE)
     hidden = convolution(inputs, *stem)
-    for filters, stride in zip(widths, strides, strict=True):
-        hidden = residual_block(convolution(hidden, filters, strides=stride))
+    for filters, pool in zip(widths, pools, strict=True):
+        hidden = layers.MaxPooling2D(pool)(hidden) if pool > 1 else hidden
+        hidden = residual_block(convolution(hidden, filters))
     hidden = layers.GlobalMaxPooling2D()(hidden)
     logits = layers.Dense(CLASSES, dtype="float32")(hidden)  # in 32 bits also where the rest is in 16
     return keras.Model(inputs, logits, name="residual")
 
 
+SPRINT_EPOCHS = 2
+
+
 def sprint_network():
-    """A narrow residual network (120,002 parameters) for the fastest way past the published baseline."""
-    return residual_network(stem=(24, 5, 2), widths=(32, 64), strides=(1, 2))
+    """The residual network for a short training: a stem of stride 2, fewer channels; 120,002 parameters."""
+    return residual_network((24, 5, 2), (32, 64), (1, 2))
 
 
 def convolution(hidden, filters, size=3, strides=1, activate=True):
@@ -93,6 +96,6 @@ def compile_residual(model, steps):
         keras.optimizers.AdamW(one_cycle(steps), weight_decay=0.02),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
         metrics=["accuracy"],
-        # XLA makes TensorFlow's training on a CPU a tenth slower (measured); JAX cannot do without it.
+        # Convolutions on a CPU run faster without XLA, which Keras would choose; JAX cannot do without it.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )

@@ -6,12 +6,11 @@ import warnings
 
 import numpy as np
 
+from .cnn import CLASSES
 from .data import build_folder
 from .formats import replacing
 from .progress import progress_bar
 from .results import recorded
-
-CLASSES = 10
 
 
 class Batches:
@@ -57,7 +56,7 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True):
     Interrupted or not, it runs through the same batches and the same dropout masks. Each dictionary has loss, accuracy,
     learning_rate at the end of the epoch, seconds (making the variants included) and what `after_epoch(model)` returns,
     a dictionary of further measurements. Raises ValueError where the checkpoint belongs to another training: another
-    network, optimiser, seed, number or change of images, or more epochs.
+    network, optimiser, loss, seed, number or change of images, or more epochs.
     """
     folder = build_folder() / "trainings" / name.replace(" ", "-")
     history = resume(model, batches, epochs, folder) if keep else []
@@ -80,11 +79,12 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True):
 
 
 def identity(model, batches):
-    """What must not change between the parts of one training, beside its network, as JSON text."""
+    """What must not change between the parts of one training, its network aside, as JSON text."""
     change = getattr(batches.change, "__name__", None)
     order = {"images": len(batches.images), "batch size": batches.batch_size, "seed": batches.seed, "change": change}
     settings = {key: value for key, value in model.optimizer.get_config().items() if key != "name"}  # it counts up
-    return json.dumps([order, settings], sort_keys=True, default=str)
+    loss = model.loss if isinstance(model.loss, str) else model.loss.get_config()
+    return json.dumps([order, settings, loss], sort_keys=True, default=str)
 
 
 def save(model, batches, folder, history):

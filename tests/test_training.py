@@ -128,11 +128,12 @@ def test_a_checkpoint_of_other_settings_is_refused(batches):
         training.fit(compiled(), batches, 2, "mine")
 
 
-def test_a_checkpoint_of_another_schedule_or_of_more_epochs_is_refused():
+def test_a_checkpoint_of_another_schedule_or_loss_or_of_more_epochs_is_refused():
     training.fit(compiled(), training.Batches(IMAGES, LABELS, 0), 2, "mine")
-    other = compiled()
+    other, smoother = compiled(), compiled()
     cnn.compile_residual(other, 12)
-    for model, epochs in ((other, 3), (compiled(), 1)):
+    smoother.loss.label_smoothing = 0.2
+    for model, epochs in ((other, 3), (smoother, 3), (compiled(), 1)):
         with pytest.raises(ValueError, match="belongs to another training"):
             training.fit(model, training.Batches(IMAGES, LABELS, 0), epochs, "mine")
 
@@ -186,7 +187,7 @@ def test_the_baseline_is_the_published_one():
     assert np.allclose(outputs.sum(axis=1), 1, atol=1e-5)
 
 
-def test_the_final_network_keeps_to_its_budget_and_gives_logits():
+def test_the_residual_network_keeps_to_its_budget_and_gives_logits():
     model = cnn.residual_network()
     assert model.count_params() <= 600_000 and model.output_shape == (None, 10)
     outputs = keras.ops.convert_to_numpy(model(IMAGES[:3, ..., None] / np.float32(255)))
