@@ -188,10 +188,12 @@ def draw_network(model, ax):
     connection is an arc from the layer whose output is added.
     """
     boxes, box_of, shape, x = [], {}, None, 0.0
+    learned = {"parameters": 0}  # the box of the latest layer with parameters
     for layer in model.layers:
         if layer.output.shape != shape or hasattr(layer, "kernel_size"):
             boxes.append({"layer": layer, "parameters": 0})
-        boxes[-1]["parameters"] += layer.count_params()
+            learned = boxes[-1] if layer.count_params() else learned
+        learned["parameters"] += layer.count_params()
         shape = layer.output.shape
         box_of[id(layer.output)] = len(boxes) - 1
         if type(layer).__name__ == "Add":

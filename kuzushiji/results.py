@@ -14,8 +14,8 @@ RESULTS = CHECKOUT / "benchmarks" / "results.json"
 def record(source, rows, packages=()):
     """Replace the rows of `source` (a notebook or script) in benchmarks/results.json; does nothing in a reader's run.
 
-    Each row is a dictionary with method, parameters, metric, values (one for each seed), seeds and seconds (mean); the
-    data release and the versions of `packages` are added. Raises DataError on anything but the real KMNIST.
+    Each row is a dictionary with method, parameters, metric, values (one for each seed), seeds and seconds (of one
+    run); the data release and the versions of `packages` are added. Raises DataError on anything but the real KMNIST.
     """
     if os.environ.get("KUZUSHIJI_MAINTAIN") != "1":
         return

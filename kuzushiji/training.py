@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from .cnn import CLASSES
+from .cnn import CLASSES, keras
 from .data import build_folder
 from .formats import replacing
 from .progress import progress_bar
@@ -63,11 +63,11 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True):
     with progress_bar(epochs, name, unit="epoch") as bar:
         bar.update(len(history))
         for epoch in range(len(history), epochs):
-            for layer in model.layers:  # Keras does not save the state of dropout, so it is set anew in each epoch
-                if hasattr(layer, "seed_generator"):
-                    layer.seed_generator.state.assign([batches.seed, epoch])
             started = time.perf_counter()
-            logs = model.fit(*batches.epoch(epoch), batch_size=batches.batch_size, shuffle=False, verbose=0).history
+            inputs, targets = batches.epoch(epoch)
+            masks = DropoutMasks([batches.seed, epoch])
+            options = {"batch_size": batches.batch_size, "shuffle": False, "verbose": 0, "callbacks": [masks]}
+            logs = model.fit(inputs, targets, **options).history
             seconds = time.perf_counter() - started
             row = {measure: float(values[0]) for measure, values in logs.items()}
             row |= {"learning_rate": float(model.optimizer.learning_rate), "seconds": seconds}
@@ -76,6 +76,22 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True):
                 save(model, batches, folder, history)
             bar.update(1)
     return history
+
+
+class DropoutMasks(keras.callbacks.Callback):
+    """Sets the random state of dropout, which Keras does not save, when an epoch begins.
+
+    Not before `model.fit`, because building a network on PyTorch, which happens in there, draws from that state.
+    """
+
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for layer in self.model.layers:
+            if hasattr(layer, "seed_generator"):
+                layer.seed_generator.state.assign(self.state)
 
 
 def identity(model, batches):
