@@ -157,13 +157,16 @@ def test_every_large_island_of_a_kana_is_named_and_no_small_one():
 def test_a_network_is_drawn_with_its_own_shapes_parameters_and_residual_connections():
     from kuzushiji import cnn
 
-    model = cnn.residual_network((4, 5, 2), (6, 8), (1, 2))
+    model = cnn.residual_network((4, 6, 8))
     _, ax = plt.subplots()
     plots.draw_network(model, ax)
     texts = [text.get_text() for text in ax.texts]
     boxes = [text for text in texts if "\n" in text]
-    assert [text.splitlines()[0] for text in boxes] == ["input", "conv 5x5", *["conv 3x3"] * 6, "global max", "dense"]
+    assert [text.splitlines()[0] for text in boxes] == [
+        "input", "conv 3x3", "max pool", *["conv 3x3"] * 3, "max pool", *["conv 3x3"] * 3, "global max", "dense"
+    ]  # fmt: skip
     assert "conv 3x3\n14x14x6\n348" in boxes and "dense\n10\n90" in boxes
+    assert "conv 3x3\n28x28x4\n52" in boxes, "its batch normalisation comes after the pooling"
     last_lines = [text.splitlines()[-1] for text in boxes if text.count("\n") == 2 and "pool" not in text]
     counted = [int(line.replace(",", "")) for line in last_lines]
     assert sum(counted) == model.count_params()

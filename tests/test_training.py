@@ -7,7 +7,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from kuzushiji import cnn, results, training  # noqa: E402
+from kuzushiji import DataError, cnn, data, results, training  # noqa: E402
 from kuzushiji.session import Run  # noqa: E402
 
 RANDOM = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def compiled(seed=0):
     """A small network with all that a checkpoint has to bring back: dropout, batch normalisation, AdamW, a schedule."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((28, 28, 1))
-    hidden = cnn.convolution(inputs, 4, strides=4)
+    hidden = cnn.convolution(inputs, 4, pool=4)
     hidden = keras.layers.Dropout(0.5)(keras.layers.Flatten()(hidden))
     model = keras.Model(inputs, keras.layers.Dense(10)(hidden))
     cnn.compile_residual(model, 9)
@@ -106,7 +106,7 @@ def test_a_crash_while_a_checkpoint_is_written_leaves_the_one_before(monkeypatch
 
 def test_a_checkpoint_of_another_network_is_refused_by_name():
     training.fit(compiled(), training.Batches(IMAGES, LABELS, 0), 1, "mine")
-    other = cnn.residual_network((4, 3, 2), (4, 4))
+    other = cnn.residual_network((4, 4, 4))
     cnn.compile_residual(other, 9)
     with pytest.raises(ValueError, match="build/trainings/mine belongs to another training"):
         training.fit(other, training.Batches(IMAGES, LABELS, 0), 2, "mine")
@@ -199,3 +199,37 @@ def test_one_cycle_rises_in_a_line_and_falls_to_nearly_nothing():
     assert rates.argmax() == 100 and np.isclose(rates.max(), 4e-3)
     assert np.allclose(np.diff(rates[:100], n=2), 0, atol=1e-7)
     assert (np.diff(rates[100:]) <= 0).all() and rates[-1] < 1e-5
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return keras.models.load_model(data.bundled("kmnist_cnn.keras")), json.loads(
+        data.bundled("kmnist_cnn.json").read_text(encoding="utf-8")
+    )
+
+
+def test_the_shipped_weights_need_no_code_of_ours_and_carry_no_optimiser(shipped):
+    model, _ = shipped
+    assert data.bundled("kmnist_cnn.keras").stat().st_size <= 3_000_000
+    assert model.input_shape == (None, 28, 28, 1) and model.output_shape == (None, 10)
+    assert all(type(layer).__module__.startswith("keras") for layer in model.layers)
+    assert model.optimizer is None
+    assert [w.shape for w in model.weights] == [w.shape for w in cnn.residual_network().weights]
+
+
+def test_the_facts_beside_the_weights_are_those_of_the_results_file(shipped):
+    _, facts = shipped
+    rows = {(row["method"], row["metric"]): row for row in results.recorded("03_cnn_from_scratch")}
+    assert facts["test accuracy by seed"] == rows["final", "test accuracy"]["values"]
+    assert facts["temperature"] == round(rows["final, on 54,000", "temperature"]["values"][0], 4)
+    assert set(facts["versions"]) == {"keras", "tensorflow", "numpy"} and "5 February 2019" in facts["data"]
+
+
+def test_the_shipped_weights_read_the_test_set_as_recorded(shipped):
+    model, facts = shipped
+    try:
+        images, labels = data.load_kmnist("test", source="kmnist")
+    except DataError:
+        pytest.skip("the real KMNIST is not at hand")
+    read = model.predict(images[..., None] / np.float32(255), batch_size=500, verbose=0).argmax(axis=1)
+    assert abs((read == labels).mean() - facts["test accuracy by seed"][0]) < 0.0005
