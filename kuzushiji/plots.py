@@ -62,9 +62,10 @@ def show(fig, alt, save=None):
 
     if not alt or not alt.strip():
         raise ValueError("a figure needs alt text: say in a sentence what is to be seen in it")
+    png = small_png(fig)  # once, because a layout that is computed again may move by a pixel
     if save and os.environ.get("KUZUSHIJI_MAINTAIN") == "1":
-        (CHECKOUT / "img" / Path(save).name).write_bytes(small_png(fig))
-    display(Image(small_png(fig)), metadata={"image/png": {"alt": alt}})
+        (CHECKOUT / "img" / Path(save).name).write_bytes(png)
+    display(Image(png), metadata={"image/png": {"alt": alt}})
     plt.close(fig)
 
 
