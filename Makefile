@@ -15,7 +15,7 @@ export KUZUSHIJI_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab run test test-offline test-full check notebooks lock style
+.PHONY: help setup lab run test test-offline test-full check notebooks articles lock style
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-full: setup  ## test the reader's run of every notebook on the full real da
 
 notebooks: setup  ## maintainers: run the notebooks in place on the real data, and draw img/
 	$(VENV_PYTHON) tools/run_notebooks.py --in-place
+
+articles: setup  ## maintainers: write the articles from the stored notebooks (BASE_URL=... for Medium)
+	$(VENV_PYTHON) tools/make_articles.py
 
 style: setup  ## maintainers: check and format the code and the notebooks
 	$(VENV_PYTHON) -m ruff check --fix . && $(VENV_PYTHON) -m ruff format .

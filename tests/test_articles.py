@@ -1,0 +1,298 @@
+"""The companion articles: nothing in them is typed by hand, and their pages are what Medium's import accepts."""
+
+import base64
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import make_articles  # noqa: E402
+from make_articles import ArticleError, page, render, word_count  # noqa: E402
+
+from kuzushiji import results  # noqa: E402
+
+SOURCES = sorted((ROOT / "articles" / "src").glob("*.md"))
+WRITTEN = sorted((ROOT / "articles").glob("*.md"))
+
+every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+every_article = pytest.mark.parametrize("article", WRITTEN, ids=lambda path: path.stem)
+
+# Numbers that may stand in a source: the size and shape of the data, kernels and blocks as they are named, the two ends
+# of a scale. (The test adds years, centuries, the DOI and licence, and the places of a list.)
+NUMBERS_OF_THE_SUBJECT = {"28", "784", "10", "60,000", "10,000", "70,000", "0", "1", "2x2", "3x3", "28x28"}
+
+
+def source_of(article):
+    return article.parent / "src" / article.name
+
+
+def prose_of(source):
+    """A source without its expressions and addresses."""
+    text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " ", source.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"\]\([^)\s]*\)", "]", text)
+
+
+# The stored articles
+
+
+def test_there_are_articles():
+    assert WRITTEN and {path.name for path in WRITTEN} <= {path.name for path in SOURCES}
+
+
+@every_source
+def test_an_article_is_missing_only_while_its_notebook_is(source):
+    if not (ROOT / "articles" / source.name).exists():
+        with pytest.raises(ArticleError, match=r"notebooks/\d\d_\*\.ipynb: found 0"):
+            render(source)
+
+
+@every_article
+def test_an_article_and_its_figures_are_those_of_the_notebooks_and_the_results_file(article):
+    text, images = render(source_of(article))
+    assert article.read_text(encoding="utf-8") == text, "run `make articles`"
+    for name, content in images.items():
+        assert (ROOT / "img" / name).read_bytes() == content, f"img/{name}: run `make articles`"
+
+
+@every_article
+def test_an_article_is_as_long_as_promised(article):
+    assert 1800 <= word_count(article.read_text(encoding="utf-8")) <= 2500
+
+
+@every_article
+def test_an_article_links_to_its_notebook_and_every_link_leads_to_a_file(article):
+    targets = re.findall(r"\]\(([^)\s]+)\)", article.read_text(encoding="utf-8"))
+    files = [target for target in targets if not target.startswith("https://")]
+    assert [target for target in files if re.fullmatch(r"\.\./notebooks/\d\d_\w+\.ipynb", target)]
+    assert [target for target in files if not (article.parent / target).exists()] == []
+
+
+@every_article
+def test_figures_have_alt_text_and_a_caption_and_are_light(article):
+    blocks = article.read_text(encoding="utf-8").split("\n\n")
+    figures = [(block, after) for block, after in zip(blocks, blocks[1:], strict=False) if block.startswith("![")]
+    assert len(figures) >= 5
+    for figure, caption in figures:
+        alt, file = re.fullmatch(r"!\[(.+)\]\(\.\./img/(\w+\.png)\)", figure).groups()
+        assert len(alt.split()) >= 12 and re.fullmatch(r"\*[^*]{20,}\*", caption)
+        assert (ROOT / "img" / file).stat().st_size < 500_000
+    assert sum((ROOT / "img" / re.search(r"(\w+\.png)\)", f)[1]).stat().st_size for f, _ in figures) < 1_500_000
+
+
+@every_source
+def test_no_measured_number_is_typed(source):
+    prose = re.sub(r"^\d\. |doi:\S+|CC BY-SA 4\.0", "", prose_of(source), flags=re.MULTILINE)
+    numbers = re.findall(r"(?<![\w-])\d[\w,.]*(?<![,.])", prose)
+    typed = [number for number in numbers if number not in NUMBERS_OF_THE_SUBJECT]
+    assert [number for number in typed if not re.fullmatch(r"1\dth|1[6-9]\d\d|20\d\d", number)] == []
+
+
+@every_source
+def test_style_of_the_series(source):
+    prose = prose_of(source)
+    assert not re.search(r"\b(simply|obviously|just)\b", prose, re.IGNORECASE)
+    levels = [len(hashes) for hashes in re.findall(r"^(#+) ", prose, re.MULTILINE)]
+    assert levels[0] == 1 and set(levels[1:]) == {2}
+    assert not re.search(r"^\|", prose, re.MULTILINE)  # Medium has no tables
+
+
+# What happens when a source of an article changes
+
+
+def test_a_changed_result_changes_the_article(monkeypatch):
+    before, _ = render(ROOT / "articles" / "src" / "dimension_reduction.md")
+    rows = results.recorded()
+    changed = next(row for row in rows if (row["method"], row["metric"]) == ("umap", "kept neighbours"))
+    changed["values"] = [0.2123]
+    monkeypatch.setattr(make_articles, "recorded", lambda: rows)
+    after, _ = render(ROOT / "articles" / "src" / "dimension_reduction.md")
+    assert "21 %" in after != before
+
+
+@pytest.fixture
+def project(monkeypatch, tmp_path):
+    """A project whose notebook 07 printed a number, showed a figure and recorded a row; a function that writes it."""
+    monkeypatch.setattr(make_articles, "ROOT", tmp_path)
+    for name in ("NOTEBOOKS", "ARTICLES", "IMG", "BUILD"):
+        monkeypatch.setattr(make_articles, name, tmp_path / getattr(make_articles, name).relative_to(ROOT))
+    row = {"source": "07_made_up", "method": "m", "metric": "accuracy", "values": [0.9, 0.95], "seeds": [0, 1]}
+    monkeypatch.setattr(make_articles, "recorded", lambda: [row])
+    monkeypatch.delenv("BASE_URL", raising=False)
+
+    def write(source, printed="found 42 % of [them]\n", png=b"a picture"):
+        figure = {
+            "data": {"image/png": [base64.b64encode(png).decode() + "\n"]},
+            "metadata": {"image/png": {"alt": 'Ten "fine" rows [of kana] & more'}},
+        }
+        cells = [
+            {"cell_type": "markdown", "source": ["# 07 · Made up\n", "\n", "It takes about\n", "3 minutes."]},
+            {"cell_type": "code", "source": ["x = 6 < 7\n", "print(x)"], "outputs": [{"text": [printed]}, figure]},
+        ]
+        for folder in ("notebooks", "articles/src"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "notebooks" / "07_made_up.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+        (tmp_path / "articles" / "src" / "a.md").write_text(source, encoding="utf-8")
+        make_articles.cells.cache_clear()
+        return tmp_path / "articles" / "src" / "a.md"
+
+    yield write
+    make_articles.cells.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "expression, expected",
+    [
+        ('{{ mean("07", "m", "accuracy") | percent(1) }}', "92.5"),
+        ('{{ values("07", "m", "accuracy") | percent }}', "90 to 95"),
+        ('{{ row("07", "m", "accuracy").seeds | length }}', "2"),
+        ("{{ [659.6, 660.4] | number }} {{ 1234.5 | number(1) }} {{ [60, 70] | minutes }}", "660 1,234.5 1"),
+        ('{{ printed("07", "found (\\\\d+) %") }}', "42"),
+        ('{{ said("07", "(about \\\\d+ minutes)") }}', "about 3 minutes"),
+        ('{{ code("07", "x = 6") }}', "```python\nx = 6 < 7\nprint(x)\n```"),
+        ('{{ holds(6 < 7, "six is less") }}', ""),
+    ],
+)
+def test_expressions_fetch_what_is_stored(project, expression, expected):
+    assert render(project(expression))[0].partition("-->\n\n")[2] == expected
+
+
+@pytest.mark.parametrize(
+    "expression, message",
+    [
+        ('{{ mean("07", "other", "accuracy") }}', "found 0 rows of notebook 07 for 'other', 'accuracy'"),
+        ('{{ printed("07", "lost (\\\\d+) %") }}', "found 0 different texts like"),
+        ('{{ printed("07", "(\\\\w)") }}', "different texts like"),
+        ('{{ code("07", "y = 6") }}', "0 code cells with 'y = 6'"),
+        ('{{ figure("07", "Eleven rows", "rows", "Caption.") }}', "0 figures with 'Eleven rows'"),
+        ('{{ printed("08", "(.*)") }}', r"notebooks/08_\*.ipynb: found 0 notebooks"),
+        ('{{ holds(6 > 7, "six is more") }}{{ holds(1 > 2, "so is one") }}', "six is more; no longer true: so is one"),
+        ('{{ meen("07", "m", "accuracy") }}', "'meen' is undefined"),
+        ("{{ 1 +", "TemplateSyntaxError"),
+    ],
+)
+def test_what_is_missing_or_no_longer_true_is_named(project, expression, message):
+    with pytest.raises(ArticleError, match=message):
+        render(project(expression))
+
+
+ARTICLE = """# A made-up article
+
+*What it is about.*
+
+{{ figure("07", "Ten", "rows", "All of them.") }}
+
+It read {{ printed("07", "found (\\\\d+) %") }} % of 6 < 7. [Read on](../notebooks/07_made_up.ipynb), or [there](https://example.org/a?b=1&c=2).
+
+{{ code("07", "x = 6") }}
+
+- one
+- *two*
+"""
+
+
+def test_a_changed_output_and_a_changed_figure_change_what_is_written(project):
+    text, images = render(project(ARTICLE))
+    assert images == {"07_rows.png": b"a picture"}
+    assert render(project(ARTICLE, printed="found 43 %\n"))[0] == text.replace("42 %", "43 %")
+    assert render(project(ARTICLE, png=b"another"))[1] == {"07_rows.png": b"another"}
+
+
+def test_make_articles_writes_all_it_can_and_names_the_rest(project, capsys):
+    source = project(ARTICLE)
+    (source.parent / "b.md").write_text('{{ code("08", "x") }}', encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"articles/src/b.md cannot be written. notebooks/08_\*.ipynb: found 0"):
+        make_articles.main()
+    root = source.parent.parent.parent
+    assert "articles/a.md: 22 words, 1 figures" in capsys.readouterr().out
+    assert (root / "articles" / "a.md").read_text(encoding="utf-8") == render(source)[0]
+    assert (root / "img" / "07_rows.png").read_bytes() == b"a picture"
+    assert (root / "build" / "articles" / "a.html").exists() and not (root / "articles" / "b.md").exists()
+
+
+def test_an_address_without_a_scheme_is_refused(project, monkeypatch):
+    monkeypatch.setenv("BASE_URL", "example.org")
+    with pytest.raises(SystemExit, match="expected an address that starts with https://"):
+        make_articles.main()
+
+
+def test_words_are_those_that_a_reader_reads():
+    markdown = "<!-- no -->\n# One two\n\n![not counted](a_b.png)\n\n*Three.*\n\n```\nnone of it\n```\n"
+    markdown += "\n[four](https://example.org/not/counted) – 5 %"
+    assert word_count(markdown) == 5
+
+
+# The pages
+
+
+class Reader(HTMLParser):
+    """Collects the elements and attributes of a page, and checks that they are closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.paths = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attributes)))
+        self.paths.append((*self.open, tag))
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.attributes if name == tag]
+
+
+PLAIN = {
+    "html", "head", "meta", "title", "style", "body", "article", "h1", "h2", "p", "em", "strong", "a", "code", "pre",
+    "ul", "ol", "li", "figure", "img", "figcaption",
+}  # fmt: skip
+
+
+@every_article
+@pytest.mark.parametrize("base_url", ["", "https://example.org/files"], ids=["preview", "with an address"])
+def test_a_page_is_plain_html_with_every_image_and_link_complete(article, base_url):
+    read = Reader(page(article.read_text(encoding="utf-8"), base_url))
+    assert set(read.tags) <= PLAIN and read.tags.count("h1") == 1
+    assert len(read.all("img")) == read.tags.count("figure") == read.tags.count("figcaption") >= 5
+    assert all(path[-2] == "figure" for path in read.paths if path[-1] == "img")
+    start = f"{base_url}/img/" if base_url else "data:image/png;base64,"
+    assert all(image["src"].startswith(start) and len(image["alt"].split()) >= 12 for image in read.all("img"))
+    assert all(link["href"].startswith("https://") for link in read.all("a"))
+    assert any("/notebooks/" in link["href"] for link in read.all("a")) == bool(base_url)
+
+
+def test_a_page_says_the_same_as_the_article(project):
+    source = project(ARTICLE)
+    make_articles.main()
+    html = (source.parent.parent.parent / "build" / "articles" / "a.html").read_text(encoding="utf-8")
+    read = Reader(html)
+    assert read.all("img")[0]["alt"] == 'Ten "fine" rows [of kana] & more'
+    assert base64.b64decode(read.all("img")[0]["src"].partition(",")[2]) == b"a picture"
+    assert "<figcaption>All of them.</figcaption>" in html and "Written by" not in html
+    assert "It read 42 % of 6 &lt; 7. Read on (<code>notebooks/07_made_up.ipynb</code>)" in html
+    assert [link["href"] for link in read.all("a")] == ["https://example.org/a?b=1&c=2"]
+    assert "<pre><code>x = 6 &lt; 7\nprint(x)\n</code></pre>" in html
+
+
+def test_with_an_address_images_and_files_have_theirs(project, monkeypatch):
+    source = project(ARTICLE)
+    for base_url, image in (
+        ("https://example.org/files/", "https://example.org/files/img/07_rows.png"),
+        ("https://github.com/a/b/blob/main", "https://github.com/a/b/blob/main/img/07_rows.png?raw=true"),
+    ):
+        monkeypatch.setenv("BASE_URL", base_url)
+        make_articles.main()
+        read = Reader((source.parent.parent.parent / "build" / "articles" / "a.html").read_text(encoding="utf-8"))
+        assert read.all("img")[0]["src"] == image
+        assert read.all("a")[0]["href"] == base_url.rstrip("/") + "/notebooks/07_made_up.ipynb"
