@@ -22,12 +22,12 @@ import html
 import json
 import os
 import re
+import statistics
 import sys
 from pathlib import Path
 
 import jinja2
 import mistune
-import numpy as np
 
 from kuzushiji.formats import replacing
 from kuzushiji.results import recorded
@@ -91,7 +91,7 @@ def values(number, method, metric):
 
 
 def mean(number, method, metric):
-    return float(np.mean(values(number, method, metric)))
+    return statistics.fmean(values(number, method, metric))
 
 
 def the_one(pattern, text, where, first=False):
