@@ -18,33 +18,34 @@ SHAPE = (28, 28, 1)
 CLASSES = 10
 
 
-def baseline_network():
+def baseline_network(classes=CLASSES, filters=(32, 64), dense=128, dropouts=(0.25, 0.5)):
     """The "Keras simple CNN" of the authors of KMNIST (benchmarks/kuzushiji_mnist_cnn.py of rois-codh/kmnist).
 
-    Input float32 [n, 28, 28, 1] in 0..1, output probabilities [n, 10]; 1,199,882 parameters. Not compiled.
+    Input float32 [n, 28, 28, 1] in 0..1, output probabilities [n, classes]; 1,199,882 parameters with ten classes and
+    the published `filters` of its convolutions, units of its dense layer and rates of its dropouts. Not compiled.
     """
     return keras.Sequential(
         [
             keras.Input(SHAPE),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.Conv2D(64, 3, activation="relu"),
+            layers.Conv2D(filters[0], 3, activation="relu"),
+            layers.Conv2D(filters[1], 3, activation="relu"),
             layers.MaxPooling2D(2),
-            layers.Dropout(0.25),
+            layers.Dropout(dropouts[0]),
             layers.Flatten(),
-            layers.Dense(128, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(CLASSES, activation="softmax", dtype="float32"),
+            layers.Dense(dense, activation="relu"),
+            layers.Dropout(dropouts[1]),
+            layers.Dense(classes, activation="softmax", dtype="float32"),
         ],
         name="baseline",
     )
 
 
-def residual_network(widths=(32, 48, 128)):
+def residual_network(widths=(32, 48, 128), classes=CLASSES):
     """A small residual network: a stem, two stages with one residual block each, global max pooling.
 
     Residual blocks as in He and others 2016 ("Deep residual learning for image recognition"), batch normalisation
     after every convolution. Stem and stages have `widths` channels, on 28x28, 14x14 and 7x7 pixels. Input float32 [n,
-    28, 28, 1] in 0..1, output logits [n, 10] in the order of the class map. Not compiled.
+    28, 28, 1] in 0..1, output logits [n, classes] in the order of the class map. Not compiled.
     """
     inputs = keras.Input(SHAPE)
     hidden = convolution(inputs, widths[0], pool=2)
@@ -52,7 +53,7 @@ def residual_network(widths=(32, 48, 128)):
     hidden = layers.MaxPooling2D(2)(hidden)
     hidden = residual_block(convolution(hidden, widths[2]))
     hidden = layers.GlobalMaxPooling2D()(hidden)
-    logits = layers.Dense(CLASSES, dtype="float32")(hidden)  # in 32 bits also where the rest is in 16
+    logits = layers.Dense(classes, dtype="float32")(hidden)  # in 32 bits also where the rest is in 16
     return keras.Model(inputs, logits, name="residual")
 
 

@@ -21,19 +21,19 @@ class Batches:
     every backend, and in a training that was interrupted. `len` counts the batches of an epoch.
     """
 
-    def __init__(self, images, labels, seed, batch_size=128, change=None):
+    def __init__(self, images, labels, seed, batch_size=128, change=None, classes=CLASSES):
         if not 0 < len(images) == len(labels):
             raise ValueError(
                 f"{len(images)} images and {len(labels)} labels: expected as many labels as images, and some"
             )
-        self.images, self.targets = images, np.eye(CLASSES, dtype=np.float32)[labels]
+        self.images, self.targets = images, np.eye(classes, dtype=np.float32)[labels]
         self.seed, self.batch_size, self.change = seed, batch_size, change
 
     def __len__(self):
         return -(-len(self.images) // self.batch_size)
 
     def epoch(self, number):
-        """The images of an epoch (from 0), shuffled: inputs float32 [n, 28, 28, 1] in 0..1, targets one-hot [n, 10].
+        """The images of an epoch (from 0), shuffled: inputs float32 [n, 28, 28, 1] in 0..1, targets one-hot.
 
         All at once, because arrays keep a small network busier than batches that are made one by one.
         """
@@ -48,15 +48,17 @@ class Batches:
         return inputs[..., None], self.targets[order]
 
 
-def fit(model, batches, epochs, name, after_epoch=None, keep=True):
+def fit(model, batches, epochs, name, after_epoch=None, keep=True, report=None):
     """Train a compiled `model` on `batches` for `epochs`; returns the history, a list with a dictionary for each epoch.
 
     After each epoch a checkpoint (weights, optimiser, history) goes to build/trainings/`name`; called again, the
     training goes on from there, and a finished one is loaded (with `keep` False nothing is stored or loaded).
     Interrupted or not, it runs through the same batches and the same dropout masks. Each dictionary has loss, accuracy,
     learning_rate at the end of the epoch, seconds (making the variants included) and what `after_epoch(model)` returns,
-    a dictionary of further measurements. Raises ValueError where the checkpoint belongs to another training: another
-    network, optimiser, loss, seed, number or change of images, or more epochs.
+    a dictionary of further measurements; `report` is called with each as soon as it is complete.
+
+    Raises ValueError where the checkpoint belongs to another training: another network, optimiser, loss, seed, number
+    or change of images, or more epochs.
     """
     folder = build_folder() / "trainings" / name.replace(" ", "-")
     history = resume(model, batches, epochs, folder) if keep else []
@@ -74,6 +76,8 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True):
             history.append(row | (after_epoch(model) if after_epoch else {}))
             if keep:
                 save(model, batches, folder, history)
+            if report:
+                report(history[-1])
             bar.update(1)
     return history
 
