@@ -15,7 +15,7 @@ export KUZUSHIJI_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab run test test-offline test-full check notebooks articles lock style
+.PHONY: help setup lab run test test-offline test-full check notebooks articles benchmarks lock style
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,12 @@ notebooks: setup  ## maintainers: run the notebooks in place on the real data, a
 articles: setup  ## maintainers: write the articles from the stored notebooks (BASE_URL=... for Medium)
 	$(VENV_PYTHON) tools/make_articles.py
 
+benchmarks: setup  ## maintainers: run what is missing of the benchmarks, and draw their table and figure
+	@$(VENV_PYTHON) benchmarks/suite.py
+
 style: setup  ## maintainers: check and format the code and the notebooks
 	$(VENV_PYTHON) -m ruff check --fix . && $(VENV_PYTHON) -m ruff format .
 
 lock:  ## maintainers: write requirements.lock from pyproject.toml with the newest releases (needs uv)
 	uv pip compile --universal --python-version 3.11 --upgrade --no-header --no-annotate \
-		--extra notebooks --extra dev pyproject.toml -o requirements.lock
+		--extra notebooks --extra wandb --extra dev pyproject.toml -o requirements.lock

@@ -66,16 +66,24 @@ def fitting_part(official, path, array):
     return dataclasses.replace(official, shape=array.shape, size=path.stat().st_size, **known)
 
 
-class Release:
-    """A small release that the catalogue is made to hold for the official one; `folder` has its four NPZ files."""
+def noise(n, classes, random):
+    """`n` images of noise, and labels that come in turn."""
+    return random.integers(1, 256, (n, 28, 28)), np.arange(n) % classes
 
-    def __init__(self, dataset, folder, monkeypatch, classes):
+
+class Release:
+    """A small release that the catalogue is made to hold for the official one; `folder` has its four NPZ files.
+
+    `make` makes the images and labels of a split, from their number, the number of classes and a numpy Generator.
+    """
+
+    def __init__(self, dataset, folder, monkeypatch, classes, sizes=SMALL, make=noise):
         self.dataset, self.folder, self.arrays, self.parts = dataset, folder, {}, {}
         random = np.random.default_rng(classes)
+        for split, n in sizes.items():
+            made = zip(("images", "labels"), make(n, classes, random), strict=True)
+            self.arrays |= {(split, kind): array.astype(np.uint8) for kind, array in made}
         for key, official in catalogue.PARTS[dataset].items():
-            n = SMALL[key[0]]
-            array = random.integers(1, 256, (n, 28, 28)) if key[1] == "images" else np.arange(n) % classes
-            self.arrays[key] = array.astype(np.uint8)
             formats.write_npz(folder / official.name, self.arrays[key])
             self.parts[key] = fitting_part(official, folder / official.name, self.arrays[key])
         monkeypatch.setitem(catalogue.PARTS, dataset, self.parts)

@@ -1,12 +1,17 @@
-"""Write the tables of README.md from benchmarks/results.json: the maintainers' run calls this last."""
+"""Write the tables of README.md and img/benchmarks.png from benchmarks/results.json: `make notebooks` and `make
+benchmarks` call this last."""
 
 import re
+import sys
 from pathlib import Path
 
 from kuzushiji.results import recorded
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import report  # noqa: E402
 
 MAP_METHODS = {"pca": "PCA", "lda": "LDA", "t-sne": "t-SNE", "umap": "UMAP", "supervised umap": "supervised UMAP"}
 MAP_METRICS = ["trustworthiness", "kept neighbours", "10-NN accuracy", "global order"]
@@ -71,11 +76,8 @@ TABLES = {
 
 def rendered(text):
     """README's text with every table between its markers written anew."""
-    for name, (make, source) in TABLES.items():
-        rows = recorded(source)
-        if not rows:
-            continue
-        table = make(rows)
+    tables = {name: make(rows) for name, (make, source) in TABLES.items() if (rows := recorded(source))}
+    for name, table in (tables | report.tables()).items():
         pattern = rf"(<!-- results: {name} -->\n).*?(\n<!-- end -->)"
         text, count = re.subn(pattern, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
         if count != 1:
@@ -86,6 +88,7 @@ def rendered(text):
 def main():
     text = README.read_text(encoding="utf-8")
     README.write_text(rendered(text), encoding="utf-8")
+    report.write_figure()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,244 @@
+"""The tables and the figure of the benchmarks, drawn from benchmarks/results.json and from what others published."""
+
+import hashlib
+import json
+
+import common
+import suite
+
+FIGURE = suite.ROOT / "img" / "benchmarks.png"
+CURRENT, OLD = "current", "old"  # releases of the data: the old one, before 5 February 2019, has other images
+PUBLISHED_BY = "README of rois-codh/kmnist"
+# Model, test accuracy on KMNIST and balanced test accuracy on K49 in %, each with the release it was measured on.
+PUBLISHED = (
+    ("4-nearest-neighbour baseline", (92.10, CURRENT), (83.65, CURRENT)),
+    ("PCA + 4-kNN", (93.98, CURRENT), (86.80, CURRENT)),
+    ("tuned SVM (RBF)", (92.82, OLD), (85.61, OLD)),
+    ("Keras simple CNN", (94.63, CURRENT), (89.36, CURRENT)),
+    ("PreActResNet-18", (97.82, OLD), (96.64, OLD)),
+    ("PreActResNet-18 + input mixup", (98.41, OLD), (97.04, OLD)),
+    ("PreActResNet-18 + manifold mixup", (98.83, OLD), (97.33, OLD)),
+    ("ResNet18 + VGG ensemble", (98.90, OLD), None),
+    ("DenseNet-100 (k=12)", None, (97.32, CURRENT)),
+    ("Shake-Shake-26 2x96d, cutout 14", None, (98.29, CURRENT)),
+    ("Shake-Shake-26 2x96d (S-S-I), cutout 14", (99.34, OLD), None),
+)
+
+
+def mean(values):
+    values = [value for value in values if value is not None]
+    return sum(values) / len(values) if values else None
+
+
+def measured():
+    """The rows of the suite as dictionaries: row, values (%), mean seconds and memory; None where nothing is known."""
+    rows = []
+    for row in suite.ROWS:
+        found = suite.from_notebook(row) or suite.own(row) or {"values": []}
+        rows.append(
+            {
+                "row": row,
+                "values": [round(100 * value, 2) for value in found["values"]],
+                "training": mean(found.get("training seconds", [found.get("seconds")])),
+                "test": mean(found.get("test seconds", [])),
+                "memory": mean(found.get("peak memory, MB", [])),
+            }
+        )
+    return rows
+
+
+def percent(value):
+    """A published figure, with an asterisk where it was measured on the old release."""
+    return "" if value is None else f"{value[0]:.2f}" + ("\\*" if value[1] == OLD else "")
+
+
+def seconds(value):
+    return "" if value is None else "under 1" if value < 1 else f"{value:,.0f}"
+
+
+def as_range(values):
+    """One value, or lowest to highest, in % to two decimals."""
+    low, high = (f"{bound:.2f}" for bound in (min(values, default=0), max(values, default=0)))
+    return "" if not values else low if low == high else f"{low} to {high}"
+
+
+def measured_table():
+    published = {name: (kmnist, k49) for name, kmnist, k49 in PUBLISHED}
+    lines = [
+        "| method | KMNIST, test accuracy, % | published, % | training, s | reading 10,000, s | memory, MB "
+        "| K49, balanced test accuracy, % | published, % |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for found in measured():
+        kmnist, k49 = published.get(found["row"].published, (None, None))
+        memory = "" if found["memory"] is None else f"{found['memory']:,.0f}"
+        cells = [found["row"].name, as_range(found["values"]), percent(kmnist), seconds(found["training"])]
+        cells += [seconds(found["test"]), memory, "", percent(k49)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def published_table():
+    lines = ["| published | KMNIST, % | K49, balanced, % |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {percent(kmnist)} | {percent(k49)} |" for name, kmnist, k49 in PUBLISHED]
+    return "\n".join(lines)
+
+
+def options_table():
+    """The options of both commands beside those of the W&B scripts, from the parsers themselves."""
+    import cnn_kmnist
+    import knn_kmnist
+
+    parsers = {"knn_kmnist.py": knn_kmnist.new_parser(), "cnn_kmnist.py": cnn_kmnist.new_parser()}
+    rows = {}
+    for script, parser in parsers.items():
+        for action in parser._actions:
+            if action.dest != "help":
+                rows.setdefault("/".join(action.option_strings), {})[script] = action
+    lines = [
+        "| option | W&B: kNN | here: kNN | W&B: CNN | here: CNN | what it does here |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for option, actions in rows.items():
+        cells = []
+        for script in parsers:
+            theirs = common.WANDB_OPTIONS[script]
+            cells.append(default(theirs[option]) if option in theirs else "")
+            cells.append(default(actions[script].default) if script in actions else "")
+        action = next(iter(actions.values()))
+        text = action.help
+        if action.default is not None:  # it stands in its own column
+            text = text.replace(f" (default: {action.default})", "").replace(f"; default: {action.default})", ")")
+        lines.append(f"| `{option}` | {' | '.join(cells)} | {text} |")
+    return "\n".join(lines)
+
+
+def default(value):
+    """A default as the table shows it; options left out whose value depends on something else say how below."""
+    return "see right" if value is None else "off" if value is False else "none" if value == "" else f"`{value}`"
+
+
+def figure_data():
+    """All that the figure shows, as JSON text."""
+    points = [
+        {
+            "name": found["row"].short,
+            "values": found["values"],
+            "seconds": round((found["training"] or 0) + (found["test"] or 0), 1),
+        }
+        for found in measured()
+        if found["values"]
+    ]
+    others = [[name, *kmnist] for name, kmnist, _ in PUBLISHED if kmnist]
+    return json.dumps({"measured": points, "published": others}, ensure_ascii=False)
+
+
+def digest():
+    """What the figure carries in its metadata, so that it can be held against the results."""
+    return hashlib.sha256(figure_data().encode()).hexdigest()
+
+
+def figure_line():
+    """The line of README that shows the figure, with its alt text."""
+    shown = json.loads(figure_data())
+    points = "; ".join(f"{p['name']} {as_range(p['values'])} % in {p['seconds']:.0f} s" for p in shown["measured"])
+    alt = (
+        "Left, test accuracy on KMNIST against seconds on a logarithmic scale"
+        + (f": {points}" if points else ", still empty")
+        + f". Right, {len(shown['published'])} published figures as marks, filled for the current release of the data "
+        "and open for the old one, from 92.10 to 99.34 %."
+    )
+    return f"![{alt}](img/{FIGURE.name})"
+
+
+def spread(positions, gap):
+    """Positions moved apart to at least `gap`, in their order, for labels."""
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    moved = list(positions)
+    for before, now in zip(order, order[1:], strict=False):
+        moved[now] = max(moved[now], moved[before] + gap)
+    return moved
+
+
+def draw():
+    """Draw the figure; returns the bytes of a PNG that carries `digest()` under the name "data"."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from kuzushiji.plots import ACCENT, INK, PALETTE, QUIET, small_png, use_style
+
+    use_style()
+    shown = json.loads(figure_data())
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5), sharey=True, width_ratios=(3, 2))
+
+    def height(accuracy):  # even steps for halved errors
+        return -np.log10(100 - np.asarray(accuracy, float))
+
+    names = [row.short for row in suite.ROWS]
+    colours = dict(zip(names, (PALETTE[1], PALETTE[6], PALETTE[2], PALETTE[4], PALETTE[0], ACCENT), strict=True))
+    markers = dict(zip(names, "sv^DoP", strict=True))
+    label_heights = spread([float(height(point["values"]).mean()) for point in shown["measured"]], 0.055)
+    for point, label_y in zip(shown["measured"], label_heights, strict=True):
+        x, y, colour = max(point["seconds"], 1), height(point["values"]), colours[point["name"]]
+        side, aligned = (1.35, "left") if x < 100 else (1 / 1.35, "right")
+        left.plot([x, x * side], [y.mean(), label_y], color=QUIET, linewidth=0.8)
+        left.plot([x] * len(y), y, markers[point["name"]], color=colour, markersize=9, markeredgecolor="white")
+        text = f" {point['name']}  {as_range(point['values'])} "
+        left.text(x * side, label_y, text, ha=aligned, va="center", fontsize=9, color=INK)
+    left.set_xscale("log")
+    left.set(xlim=(1, 3000), xlabel="seconds to train and, where recorded, to read the 10,000 test images")
+    left.set_ylabel("test accuracy on KMNIST, %")
+
+    heights = height([accuracy for _, accuracy, _ in shown["published"]])
+    label_heights = spread(list(heights), 0.055)
+    for (name, accuracy, release), y, text_y in zip(shown["published"], heights, label_heights, strict=True):
+        current = release == CURRENT
+        colour = INK if current else QUIET
+        right.plot(0.04, y, "o", color=colour, markerfacecolor=colour if current else "white", markersize=7)
+        right.plot([0.07, 0.12], [y, text_y], color=QUIET, linewidth=0.8)
+        right.text(0.14, text_y, f"{accuracy:.2f}  {name}", va="center", fontsize=8.5, color=INK)
+    right.plot([], [], "o", color=INK, label="current release")
+    right.plot([], [], "o", color=QUIET, markerfacecolor="white", label="old release: other\nimages, do not compare")
+    right.legend(loc="center left", bbox_to_anchor=(0, 0.34), frameon=False, fontsize=8.5)
+    right.set(xlim=(0, 1), xticks=[], xlabel=f"published ({PUBLISHED_BY})")
+    right.spines["bottom"].set_visible(False)
+    ticks = [90, 92, 94, 96, 97, 98, 99, 99.5]
+    left.set_yticks(height(ticks), [f"{tick:g}" for tick in ticks])
+    left.set_ylim(height(90.8), height(99.55))
+    for ax in (left, right):
+        ax.grid(axis="y", color="#e6e6e6")
+        ax.set_axisbelow(True)
+    right.tick_params(axis="y", length=0)
+    fig.suptitle("Accuracy costs seconds: the published baselines, run again on two CPU cores", x=0.02, ha="left")
+    picture = small_png(fig, 256, data=digest())
+    plt.close(fig)
+    return picture
+
+
+def drawn_digest():
+    """The digest that img/benchmarks.png carries, or None."""
+    from PIL import Image
+
+    if not FIGURE.exists():
+        return None
+    with Image.open(FIGURE) as picture:
+        return picture.info.get("data")
+
+
+def tables():
+    """The marked places of README that the benchmarks fill: {name: text}."""
+    return {
+        "benchmarks": measured_table(),
+        "figure": figure_line(),
+        "published": published_table(),
+        "options": options_table(),
+    }
+
+
+def write_figure():
+    """Draw img/benchmarks.png where the results have changed since it was drawn."""
+    if drawn_digest() != digest():
+        FIGURE.write_bytes(draw())
