@@ -46,7 +46,7 @@ ROWS = (
     Row("1 nearest neighbour", "1-NN", "knn_kmnist.py -k 1", 1),
     Row("4 nearest neighbours", "4-NN", "knn_kmnist.py", 1, published="4-nearest-neighbour baseline"),
     Row("PCA, 60 components, 4 nearest neighbours", "PCA + 4-NN", "knn_kmnist.py --pca 60", 1, published="PCA + 4-kNN"),
-    Row("PCA, 50 components, SVM with RBF kernel", "PCA + SVM", "svm_kmnist.py", 10),
+    Row("PCA, 50 components, SVM with RBF kernel", "PCA + SVM", "svm_kmnist.py", 6),
     Row("simple CNN", "simple CNN", CNN + "simple", 8, (0, 1, 2), "Keras simple CNN", "baseline"),
     Row("residual CNN of notebook 03", "residual CNN", CNN + "residual", 16, (0, 1, 2), notebook="final"),
 )

@@ -17,7 +17,7 @@ COMPONENTS = 50
 SEARCH_IMAGES = 10_000
 FIT_IMAGES = 60_000
 COSTS = (1, 10, 100)
-GAMMAS = (0.5, 1, 2)  # in units of 1 / (components x variance), scikit-learn's "scale"
+GAMMAS = (1, 2, 4)  # in units of 1 / (components x variance), scikit-learn's "scale"
 
 
 def new_parser():
