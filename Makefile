@@ -15,7 +15,7 @@ export KUZUSHIJI_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab run test test-offline test-full check notebooks articles benchmarks lock style
+.PHONY: help setup lab run test test-offline test-full check notebooks articles benchmarks links rehearse-colab lock style
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,9 +59,16 @@ articles: setup  ## maintainers: write the articles from the stored notebooks (B
 benchmarks: setup  ## maintainers: run what is missing of the benchmarks, and draw their table and figure
 	@$(VENV_PYTHON) benchmarks/suite.py
 
+# REPO counts where it is given on the command line, not where the environment happens to have one.
+links: setup  ## maintainers: write badges, set-up cells and README from the public address (REPO=owner/name sets it)
+	@$(VENV_PYTHON) tools/links.py $(if $(filter command,$(origin REPO)),--repo='$(REPO)')
+
+rehearse-colab: setup  ## maintainers: run every notebook as a newcomer to Colab would, and compare versions (installs 3 GB)
+	@$(VENV_PYTHON) tools/rehearse_colab.py
+
 style: setup  ## maintainers: check and format the code and the notebooks
 	$(VENV_PYTHON) -m ruff check --fix . && $(VENV_PYTHON) -m ruff format .
 
 lock:  ## maintainers: write requirements.lock from pyproject.toml with the newest releases (needs uv)
 	uv pip compile --universal --python-version 3.11 --upgrade --no-header --no-annotate \
-		--extra notebooks --extra wandb --extra dev pyproject.toml -o requirements.lock
+		--extra notebooks --extra jupyter --extra wandb --extra dev pyproject.toml -o requirements.lock
