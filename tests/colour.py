@@ -17,14 +17,11 @@ XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1
 WHITE = XYZ.sum(axis=1)
 
 
-def linear(colour, opacity=1.0, background="#FFFFFF"):
-    """A colour "#RRGGBB" as linear RGB in 0..1, blended over a background where it is not opaque."""
+def linear(colour):
+    """A colour "#RRGGBB" as linear RGB in 0..1."""
     if not re.fullmatch("#[0-9A-Fa-f]{6}", colour):
         raise ValueError(f"{colour!r} is no colour, expected #RRGGBB")
     values = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    if opacity < 1:  # blended as screens and matplotlib do, before the values are made linear
-        under = np.array([int(background[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-        values = opacity * values + (1 - opacity) * under
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
