@@ -1,6 +1,7 @@
 """The public address is kept in one place, and `make links` carries it to every reader, and back."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -169,6 +170,20 @@ def test_the_set_up_cell_says_what_to_do_or_installs_where_the_helpers_are_missi
     assert first == "list --format=freeze > installed.txt"
     assert "--constraint installed.txt" in second and "--upgrade" not in second
     assert '"kuzushiji[notebooks] @ git+https://github.com/owner/name"' in second
+
+
+def test_a_notebook_alone_in_any_folder_finds_helpers_and_data(tmp_path):
+    code = install_part(REPO) + links.REST.replace("run = kuzushiji.start()", "")
+    code += """
+from kuzushiji.data import CHECKOUT, data_folder
+images, labels = load_kmnist("test", source="eigenkana")
+print(images.shape, len(load_classmap("kmnist")), data_folder() == CHECKOUT / "data")
+"""
+    environ = {name: value for name, value in os.environ.items() if name != "KUZUSHIJI_CACHE"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "(10000, 28, 28) 10 True"
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_the_set_up_cell_asks_for_agrees_with_what_colab_has():
