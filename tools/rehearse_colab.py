@@ -49,7 +49,7 @@ def run(*command, **options):
     return done.stdout
 
 
-def make_environment(folder, layout):
+def make_environment(folder, layout, interpreter):
     """The environment in `folder`, made where it is not complete; returns its Python."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     packages = NEWEST if layout == "newest" else [f"{name}=={version}" for name, version in RECORDED.items()]
@@ -59,10 +59,10 @@ def make_environment(folder, layout):
     print("making the environment; this takes minutes", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     if uv := shutil.which("uv"):
-        run(uv, "venv", "--quiet", "--seed", "--python", RECORDED_PYTHON, folder)
+        run(uv, "venv", "--quiet", "--seed", "--python", interpreter, folder)
         run(uv, "pip", "install", "--quiet", "--upgrade", "--python", python, *packages)
     else:
-        run(sys.executable, "-m", "venv", folder)
+        run(interpreter, "-m", "venv", folder)
         run(python, "-m", "pip", "install", "--quiet", "--upgrade", *packages)
     stamp.write_text("\n".join(packages))
     return python
@@ -138,13 +138,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", choices=("newest", "recorded"), default="newest")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "colab")
+    parser.add_argument("--python", default=sys.executable, help=f"which to use; Colab's was {RECORDED_PYTHON}")
     parser.add_argument("names", nargs="*", help="notebooks, by the start of their names (default: all)")
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if run("git", "status", "--porcelain", "--", "kuzushiji", "data", "pyproject.toml", cwd=ROOT):
         print("Caution: the helpers are not committed as they are here; what is installed is the last commit.")
-    python = make_environment(folder / options.layout, options.layout)
+    python = make_environment(folder / options.layout, options.layout, options.python)
     os.environ.update(environ := bare_environ(folder, python))
     for name in set(os.environ) - set(environ):
         del os.environ[name]
