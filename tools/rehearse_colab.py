@@ -108,7 +108,8 @@ def rehearse(path, folder):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     resources = {"metadata": {"path": str(alone)}}
-    client = NotebookClient(notebook, timeout=3600, kernel_name="colab", resources=resources)
+    quiet = ["--IPKernelApp.log_level=40"]  # no warning that the kernel listens on TCP
+    client = NotebookClient(notebook, timeout=3600, kernel_name="colab", resources=resources, extra_arguments=quiet)
     error = None
     try:
         client.execute()
