@@ -14,6 +14,7 @@ _HOME = {
     "DataError": "errors",
     "Unreachable": "errors",
     "start": "session",
+    "DrawingPad": "pad",
     "show": "plots",
     "image_grid": "plots",
     "plot_embedding": "plots",
