@@ -62,9 +62,10 @@ def test_every_code_cell_was_executed_in_order(path):
 
 
 @every_notebook
-def test_stored_outputs_hold_no_error_no_stderr_no_path_and_no_progress_bar(path):
+def test_stored_outputs_hold_no_error_no_stderr_no_path_no_progress_bar_and_no_widget(path):
     for cell in code_cells(read(path)):
         for output in cell.outputs:
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.text
             text = output.get("text", "") + output.get("data", {}).get("text/plain", "")

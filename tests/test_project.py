@@ -158,6 +158,15 @@ def test_cleared_progress_bars_leave_no_trace():
     assert run_notebooks.final_text("a\n 10%\r   \rb\n") == "a\nb\n"
 
 
+def test_a_stored_notebook_keeps_no_widget():
+    widget = nbformat.v4.new_output("display_data", {run_notebooks.WIDGET: {"model_id": "a"}, "text/plain": "a pad"})
+    picture = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": "a picture"})
+    cell = nbformat.v4.new_code_cell("pad", outputs=[widget, picture])
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}})
+    run_notebooks.settle_outputs(notebook)
+    assert notebook.cells[0].outputs == [picture] and "widgets" not in notebook.metadata
+
+
 def test_the_wheel_carries_everything_that_data_ships():
     included = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     included = included["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]

@@ -22,6 +22,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 3 * 3600  # seconds; a full training is the longest cell
 
 
@@ -43,7 +44,10 @@ def final_text(text):
 
 
 def settle_outputs(notebook):
-    """Drop what cleared progress bars left behind, and everything that differs from run to run but says nothing."""
+    """Drop what cleared progress bars left behind, and everything that differs from run to run but says nothing.
+
+    A widget lives only as long as its kernel: stored, it would be an error message where it stood.
+    """
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -52,6 +56,7 @@ def settle_outputs(notebook):
             if output.output_type == "stream":
                 output.text = final_text(output.text)
         cell.outputs = [o for o in cell.outputs if o.output_type != "stream" or o.text.strip()]
+        cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
