@@ -31,6 +31,23 @@ def kmnist():
     return {split: data.read_split("kmnist", split, paths) for split in data.SPLITS}
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab in a headless browser (tests/lab.py); skipped where there is no browser.
+
+    One for a module and not for all: while Playwright is there, no other test could start an event loop.
+    """
+    from lab import Lab, NoBrowser
+
+    try:
+        with Lab(tmp_path_factory.mktemp("lab")) as lab:
+            yield lab
+    except NoBrowser as missing:
+        if os.environ.get("KUZUSHIJI_BROWSER") == "required":  # in CI, which installs one
+            raise
+        pytest.skip(f"needs a browser for JupyterLab: {missing}")
+
+
 @pytest.fixture
 def isolated(monkeypatch, tmp_path):
     """A checkout of its own with nothing downloaded, no KUZUSHIJI_DATA, no proxy, and no source that answers."""
