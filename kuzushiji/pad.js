@@ -89,7 +89,7 @@ function render({ model, el }) {
   });
   function finish(event) {
     if (!current || event.pointerId !== pointer) return;
-    const stroke = current;
+    const stroke = event.type === "pointerup" ? [...current, point(event)] : current; // a cancelled one has no place
     current = pointer = null;
     change([...model.get("strokes"), stroke]);
   }

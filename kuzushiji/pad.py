@@ -93,8 +93,9 @@ class DrawingPad(anywidget.AnyWidget):
         ax.imshow(self.image, cmap="gray", vmin=0, vmax=255, extent=(0, 1, 1, 0))
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(visible=True, color=QUIET)
-        ax.set_title(self._answer["first"], y=-0.16, loc="left", color=INK, fontsize=13)
-        ax.set_xlabel(self._answer["rest"], loc="left", labelpad=24, color=INK, fontsize=8)
+        for line, down, size in (("first", 6, 13), ("rest", 27, 8)):
+            place = {"xytext": (0, -down), "textcoords": "offset points", "xycoords": "axes fraction", "va": "top"}
+            ax.annotate(self._answer[line], (0, 0), color=INK, fontsize=size, **place)
         return ax.figure
 
     def __repr__(self):
@@ -141,7 +142,7 @@ def ink(strokes, brush, side=SIDE):
     page = Image.new("L", (scale, scale), 255)
     draw = ImageDraw.Draw(page)
     for stroke in strokes:
-        points = [(x * scale, y * scale) for x, y in stroke]
+        points = [(x * scale - 0.5, y * scale - 0.5) for x, y in stroke]  # pixel 0 spans 0 to 1, its middle is 0.5
         draw.line(points, fill=0, width=round(2 * radius))
         for x, y in points:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)

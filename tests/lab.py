@@ -156,4 +156,4 @@ class Lab:
     def set_theme(self, theme):
         """Show JupyterLab in a theme, named as its menu has it: "JupyterLab Light" or "JupyterLab Dark"."""
         self.page.evaluate(SET_THEME, theme)
-        self.page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", timeout=START * 1000)
+        self.page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached", timeout=START * 1000)

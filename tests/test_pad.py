@@ -155,7 +155,7 @@ def test_the_picture_shows_ink_and_reading(pad):
     figure = pad.picture()
     figure.canvas.draw()
     (axes,) = figure.axes
-    assert axes.get_title(loc="left") == "つ tsu 97 %" and "す su" in axes.get_xlabel()
+    assert [text.get_text() for text in axes.texts] == ["つ tsu 97 %", "then す su 2 %, れ re under 1 %"]
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
     box = axes.get_window_extent()
     middle = pixels.shape[0] - round((box.y0 + box.y1) / 2)
@@ -184,7 +184,20 @@ pad = DrawingPad(read)
 pad
 """
 # Three of the ten as a hand would write them, in points as shares of the pad's side.
-KANA = {}
+KANA = {
+    "つ": [[(.12, .38), (.3, .3), (.5, .25), (.7, .27), (.83, .38), (.85, .52), (.75, .66), (.58, .76), (.4, .8)]],
+    "す": [
+        [(.1, .28), (.9, .26)],
+        [(.52, .1), (.53, .35), (.54, .5), (.48, .62), (.38, .6), (.36, .5), (.44, .43), (.53, .48), (.55, .62),
+         (.5, .78), (.38, .92)],
+    ],
+    "ま": [
+        [(.25, .25), (.75, .23)],
+        [(.28, .42), (.72, .4)],
+        [(.5, .1), (.51, .5), (.51, .72), (.44, .84), (.32, .86), (.25, .77), (.32, .69), (.48, .7), (.64, .77),
+         (.78, .88)],
+    ],
+}  # fmt: skip
 
 
 def write_notebook(path, *cells):
@@ -214,7 +227,8 @@ def draw(lab, *strokes):
 
 
 def answer(lab):
-    lab.page.wait_for_selector('.kuzushiji-pad .answer[aria-busy="false"]', timeout=120_000)
+    # The first reading loads TensorFlow, which a busy machine takes its time for.
+    lab.page.wait_for_selector('.kuzushiji-pad .answer[aria-busy="false"]', timeout=300_000)
     return lab.page.inner_text(".kuzushiji-pad .first"), lab.page.inner_text(".kuzushiji-pad .rest")
 
 
@@ -241,7 +255,7 @@ def test_mouse_pen_and_finger_draw_where_they_are(blank):
     assert answer(blank)[0] == "0.2 0.5 50 %"
     places = on_page(blank, [[0.7, 0.5], [0.8, 0.5], [0.9, 0.5]])
     for kind, (x, y) in zip(("mousePressed", "mouseMoved", "mouseReleased"), places, strict=True):
-        event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1, "pointerType": "pen"}
+        event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
         devtools.send("Input.dispatchMouseEvent", event)
     assert answer(blank)[0] == "0.4 0.5 50 %"
 
