@@ -13,6 +13,7 @@ _HOME = {
     "load_hentaigana": "data",
     "DataError": "errors",
     "Unreachable": "errors",
+    "read": "reading",
     "start": "session",
     "DrawingPad": "pad",
     "show": "plots",

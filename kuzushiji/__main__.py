@@ -1,6 +1,7 @@
-"""The command line: `python -m kuzushiji download | status | eigenkana`."""
+"""The command line: `python -m kuzushiji read | download | status | eigenkana`."""
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -112,6 +113,57 @@ def rebuild_eigenkana():
     print(f"data/{path.name}: {path.stat().st_size:,} bytes")
 
 
+def read(paths, as_json=False):
+    """Read pictures and print a line for each; a bad one gets its line on stderr. Returns whether all were good.
+
+    All pictures are prepared before the network is loaded, which takes seconds, so bad ones are told at once.
+    """
+    from .pictures import prepare_with_note
+
+    prepared = []
+    for path in paths:
+        try:
+            prepared.append(prepare_with_note(path))
+        except DataError as error:
+            prepared.append(error)
+            print(f"kuzushiji: {printable(error)}", file=sys.stderr, flush=True)
+    good = [found for found in prepared if not isinstance(found, DataError)]
+    if good:
+        from .reading import read_prepared, threshold
+
+        readings = iter(read_prepared(*zip(*good, strict=True)))
+    for path, found in zip(paths, prepared, strict=True):
+        reading = None if isinstance(found, DataError) else next(readings)
+        if as_json:
+            answer = as_dictionary(reading, threshold()) if reading else {"error": str(found)}
+            print(json.dumps({"file": path} | answer))
+        elif reading:
+            print(f"{printable(path)}: {printable(reading)}")
+    return len(good) == len(prepared)
+
+
+def as_dictionary(reading, threshold):
+    """A Reading for machines: kana, romaji and probability are null where it is rejected."""
+    character, romaji, probability = (None, None, None) if reading.rejected else reading.kana[0]
+    return {
+        "kana": character,
+        "romaji": romaji,
+        "probability": probability and round(probability, 6),
+        "rejected": reading.rejected,
+        "score": round(reading.score, 4),
+        "threshold": threshold,
+        "probabilities": {kana: round(share, 6) for kana, _, share in reading.kana},
+        "note": reading.note,
+    }
+
+
+def printable(text):
+    """Text in one line, with escapes for what this terminal cannot show (a file may be called anything)."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
+    encoding = sys.stdout.encoding or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def menu():
     """Ask on the terminal which data set to download; returns its name, or None."""
     names = list(DESCRIBED)
@@ -132,24 +184,29 @@ def menu():
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="python -m kuzushiji", description="The data sets of the Kuzushiji series.")
+    parser = argparse.ArgumentParser(prog="python -m kuzushiji", description="Reading Kuzushiji, and the data sets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     get = commands.add_parser("download", help="find or download a data set and verify it; a small menu without NAME")
     get.add_argument("dataset", nargs="?", choices=list(DESCRIBED), help="kmnist, k49 or kkanji", metavar="NAME")
     get.add_argument("--format", choices=["npz", "idx"], default="npz", help="idx: as MNIST's readers expect (kmnist)")
     get.add_argument("--to", type=Path, metavar="DIR", help="put the verified files there")
+    reads = commands.add_parser("read", help="read pictures of one character each")
+    reads.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, GIF, BMP, TIFF, WebP, of any size")
+    reads.add_argument("--json", action="store_true", help="one JSON object a line, with all ten probabilities")
     commands.add_parser("status", help="which data sets are where, which release, and whether they verify")
     commands.add_parser("eigenkana", help="rebuild data/eigenkana.npz from KMNIST's training set (in a checkout)")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
-    """Run one command; returns the exit status: 0 done, 2 bad data or bad options."""
+    """Run one command; returns the exit status: 0 done, 2 bad data, pictures or options."""
     options = parse(arguments)
     try:
         good = True
         if options.command == "status":
             good = status()
+        elif options.command == "read":
+            good = read(options.images, options.json)
         elif options.command == "eigenkana":
             rebuild_eigenkana()
         else:
