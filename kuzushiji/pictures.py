@@ -17,6 +17,7 @@ SMALLEST = 8  # pixels along the longer side of a picture; no stroke can be told
 WORKING = 1024  # larger pictures are averaged down to this side, more than 28 pixels can ever show
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "JPEG2000", "AVIF", "PPM", "ICO")  # none runs programs
 FAINTEST = 0.1  # contrast of ink to paper, as a share of the paper's brightness, below which there is no ink
+DARKEST = 0.2  # brightness of paper below which contrast is not taken for larger than it is
 SPECK = 0.02  # share of the largest connected piece of ink below which a piece is dirt
 BLOT = 0.01  # share of the 28x28 pixels that the largest connected piece has at least in a character
 
@@ -63,15 +64,19 @@ def dark_ink(light):
     return 1 - light if ((small - plane(small)) ** 3).sum() > 0 else light
 
 
-def plane(light):
-    """The plane that fits the brightness best: light from one side."""
+def plane(light, rounds=1):
+    """The plane that fits the brightness best: light from one side. Each further round leaves out what lies below."""
     y, x = (grid.ravel() for grid in np.indices(light.shape))
     terms = np.stack([x, y, np.ones_like(x)], axis=1).astype(np.float32)
-    return (terms @ np.linalg.lstsq(terms, light.ravel(), rcond=None)[0]).reshape(light.shape)
+    fitted = np.full(light.size, -np.inf, np.float32)
+    for _ in range(rounds):
+        used = light.ravel() >= fitted
+        fitted = terms @ np.linalg.lstsq(terms[used], light.ravel()[used], rcond=None)[0] - 1e-4
+    return fitted.reshape(light.shape)
 
 
 def even_light(light):
-    """How much ink is where: 1 - brightness / brightness of the paper there; float32 [h, w], 0 paper to 1.
+    """How much ink is where: the share of the paper's brightness that is missing; float32 [h, w], 0 paper to 1.
 
     The paper is what a grey closing leaves (each pixel takes the lightest of its surroundings, then the darkest of
     those): strokes narrower than a third of the picture vanish, light and shadow stay. Raises DataError where all is
@@ -81,10 +86,10 @@ def even_light(light):
 
     small = shrink(light, 2 * SIDE)
     window = max(3, max(small.shape) // 3)
-    slope = plane(small)
+    slope = plane(small, rounds=4)  # above the ink, so on the paper
     closed = grey_closing(small - slope, size=(window, window), mode="nearest")
     blank = resize(slope + gaussian_filter(closed, window / 4, mode="nearest"), *light.shape)
-    ink = ((blank - light) / np.maximum(blank, 1e-3)).clip(0, 1)
+    ink = ((blank - light) / np.maximum(blank, DARKEST)).clip(0, 1)
     if shrink(ink, 128).max() < FAINTEST:
         raise DataError("is blank: no ink stands out from the paper; expected a picture of one character")
     return ink

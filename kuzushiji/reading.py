@@ -31,9 +31,16 @@ class Reading:
     note: str = ""
 
     def __str__(self):
-        first, *others = [f"{character} {romaji} {100 * share:.1f} %" for character, romaji, share in self.kana[:3]]
+        first, *others = [f"{character} {romaji} {percent(share)}" for character, romaji, share in self.kana[:3]]
         answer = "unknown" if self.rejected else f"{first}, then {', '.join(others)}"
         return f"{answer} ({self.note})" if self.note else answer
+
+
+def percent(share):
+    """A probability in words that never claim certainty."""
+    if share > 0.999:
+        return "over 99.9 %"
+    return f"{100 * share:.1f} %" if share >= 0.001 else "under 0.1 %"
 
 
 def read(picture):

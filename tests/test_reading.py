@@ -295,7 +295,11 @@ def test_a_reading_says_what_it_is(clear):
     assert set(characters) == set(CLASSMAP["char"]) and list(shares) == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1) and not found.rejected and found.score >= reading.threshold()
     assert np.array_equal(found.image, prepare(on_paper(images[3])))
-    assert str(found).startswith(f"{characters[0]} {romaji[0]} {100 * shares[0]:.1f} %, then {characters[1]} ")
+    assert str(found).startswith(f"{characters[0]} {romaji[0]} {reading.percent(shares[0])}, then {characters[1]} ")
+
+
+def test_percentages_never_claim_certainty():
+    assert [reading.percent(share) for share in (1.0, 0.9876, 0.0)] == ["over 99.9 %", "98.8 %", "under 0.1 %"]
 
 
 def test_temperature_and_energy_are_what_they_say(monkeypatch):
