@@ -150,7 +150,6 @@ def as_dictionary(reading, threshold):
         "romaji": romaji,
         "probability": probability and round(probability, 6),
         "rejected": reading.rejected,
-        "score": round(reading.score, 4),
         "threshold": threshold,
         "probabilities": {kana: round(share, 6) for kana, _, share in reading.kana},
         "note": reading.note,

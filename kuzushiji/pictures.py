@@ -101,10 +101,10 @@ def crop(ink):
 
     for _ in range(2):
         small = shrink(ink, 128)
-        level, spread = paper(small)
-        pieces, count = label(small > max(0.1 * small.max(), level + 5 * spread), np.ones((3, 3)))
-        numbers = np.arange(1, count + 1)
-        dark = maximum(small, pieces, numbers) > 0.4 * small.max()
+        (level, spread), full = paper(small), small.max()
+        faint = min(max(0.1 * full, level + 5 * spread), 0.4 * full)
+        pieces, count = label(small > faint, np.ones((3, 3)))
+        dark = maximum(small, pieces, np.arange(1, count + 1)) > 0.4 * full
         areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:] * dark
         boxes = [box for box, area in zip(find_objects(pieces), areas, strict=True) if area > SPECK * areas.max()]
         sides = []

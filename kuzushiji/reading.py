@@ -19,14 +19,13 @@ class Reading:
     """What was read of one picture.
 
     kana: all ten as (character, romaji, probability), the most likely first; the probabilities hold if the picture is
-    one of the ten. rejected: whether it resembles none of them enough, so that `kana` should not be used. score: what
-    decides that (higher: more like KMNIST). image: uint8 [28, 28], what the network saw. note: "" or what else is to
-    be said of the picture.
+    one of the ten. rejected: whether the highest of them is below `threshold()`: the picture is probably none of the
+    ten, and `kana` should not be used. image: uint8 [28, 28], what the network saw. note: "" or what else is to be
+    said of the picture.
     """
 
     kana: list
     rejected: bool
-    score: float
     image: np.ndarray
     note: str = ""
 
@@ -56,12 +55,12 @@ def read_prepared(images, notes=None):
     """Read images uint8 [n, 28, 28] that are prepared already (ink light on 0); returns a list of n Readings."""
     classmap, limit, logits = load_classmap("kmnist"), threshold(), logits_of(images)
     names = list(zip(classmap["char"], classmap["romaji"], strict=True))
-    rows = zip(images, notes or [""] * len(images), probabilities(logits), energy(logits), strict=True)
+    rows = zip(images, notes or [""] * len(images), probabilities(logits), strict=True)
     readings = []
-    for image, note, shares, score in rows:
+    for image, note, shares in rows:
         ranked = np.argsort(-shares, kind="stable")
         kana = [(*names[label], float(shares[label])) for label in ranked]
-        readings.append(Reading(kana, bool(score < limit), float(score), np.asarray(image), note))
+        readings.append(Reading(kana, kana[0][2] < limit, np.asarray(image), note))
     return readings
 
 
@@ -90,17 +89,8 @@ def probabilities(logits):
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def energy(logits):
-    """How loudly the network answers, float64 [n]: log of the sum of exp(logit), the negative energy of Liu and others.
-
-    Higher means more like the images it was trained on ("Energy-based Out-of-distribution Detection", 2020).
-    """
-    highest = logits.max(axis=1).astype(np.float64)
-    return highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
-
-
 def threshold():
-    """The energy below which a picture counts as unknown; notebook 04 measured it."""
+    """The probability of the most likely kana below which a picture counts as unknown; notebook 04 chose it."""
     return stored("reading.json")["threshold"]
 
 
