@@ -3,16 +3,18 @@
 Notebook 03 builds both from their parts, and checks that they are these.
 """
 
-import logging
-
 from .session import native_messages_hidden
 
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when several small networks are used in turn
 with native_messages_hidden():
     import keras
     from keras import layers
 
     keras.ops.zeros(1)  # the first use is what looks for devices
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow
+
+    tensorflow.get_logger().setLevel("ERROR")  # it warns when several small networks are used in turn
 
 SHAPE = (28, 28, 1)
 CLASSES = 10
@@ -57,6 +59,7 @@ def residual_network(widths=(32, 48, 128), classes=CLASSES):
     return keras.Model(inputs, logits, name="residual")
 
 
+FINAL_EPOCHS = 11  # as many as take less than a quarter of an hour on two CPU cores
 SPRINT_EPOCHS = 2
 
 
