@@ -15,7 +15,7 @@ export KUZUSHIJI_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab run test test-offline test-full check notebooks articles benchmarks links rehearse-colab lock style
+.PHONY: help setup lab run test test-offline test-full test-lab check notebooks articles benchmarks links rehearse-colab lock style
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-offline: setup  ## test every notebook in quick mode with no data source at
 
 test-full: setup  ## test the reader's run of every notebook on the full real data
 	$(VENV_PYTHON) tools/test_full.py
+
+test-lab: setup  ## test "restart and run all" of every notebook in a real JupyterLab (needs a Chromium or Chrome)
+	KUZUSHIJI_QUICK=1 KUZUSHIJI_LAB=1 KUZUSHIJI_BROWSER=required $(VENV_PYTHON) -m pytest -v tests/test_lab.py
 
 notebooks: setup  ## maintainers: run the notebooks in place on the real data, and draw img/
 	$(VENV_PYTHON) tools/run_notebooks.py --in-place

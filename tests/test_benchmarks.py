@@ -633,3 +633,9 @@ def test_a_reader_of_mnists_files_reads_our_idx(kmnist_folder, small, tmp_path):
     for split, (images, labels) in {"train": reader.load_training(), "test": reader.load_testing()}.items():
         assert np.array_equal(images.reshape(-1, 28, 28), small.arrays[split, "images"])
         assert np.array_equal(labels, small.arrays[split, "labels"])
+
+
+def test_the_residual_recipe_trains_as_long_as_notebook_03():
+    from kuzushiji import cnn
+
+    assert cnn_kmnist.EPOCHS["residual"] == cnn.FINAL_EPOCHS

@@ -10,9 +10,9 @@ from kuzushiji import load_classmap, load_hentaigana
 
 # Words that a notebook sets in italics to stress them, not to introduce a term.
 STRESSED = {
-    "all", "can", "change", "choose", "different", "does", "draw from", "have", "helps", "meaningless", "more", "not",
-    "nothing", "one", "other", "place new ones", "rows of the training set", "several", "shapes", "start", "test",
-    "the same neighbours", "this data set", "who shares an island", "you",
+    "all", "can", "change", "choose", "different", "does", "draw from", "have", "helps", "is", "meaningless", "more",
+    "not", "nothing", "one", "other", "place new ones", "plain", "rows of the training set", "several", "shapes",
+    "start", "test", "the same neighbours", "this", "this data set", "who shares an island", "you",
 }  # fmt: skip
 
 
