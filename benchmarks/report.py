@@ -31,7 +31,7 @@ def mean(values):
 
 
 def measured():
-    """The rows of the suite as dictionaries: row, values (%), mean seconds and memory; None where nothing is known."""
+    """The rows of the suite as dictionaries: row, values (%), seconds and memory; None where nothing is known."""
     rows = []
     for row in suite.ROWS:
         found = suite.from_notebook(row) or suite.own(row) or {"values": []}
@@ -39,7 +39,7 @@ def measured():
             {
                 "row": row,
                 "values": [round(100 * value, 2) for value in found["values"]],
-                "training": mean(found.get("training seconds", [found.get("seconds")])),
+                "training": found.get("seconds"),  # of a run that nothing disturbed
                 "test": mean(found.get("test seconds", [])),
                 "memory": mean(found.get("peak memory, MB", [])),
             }
