@@ -85,7 +85,7 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True, report=None):
 class DropoutMasks(keras.callbacks.Callback):
     """Sets the random state of dropout, which Keras does not save, when an epoch begins.
 
-    Not before `model.fit`, because building a network on PyTorch, which happens in there, draws from that state.
+    Each dropout layer has its own, except on PyTorch, where Keras takes the masks from PyTorch's global generator.
     """
 
     def __init__(self, state):
@@ -96,6 +96,10 @@ class DropoutMasks(keras.callbacks.Callback):
         for layer in self.model.layers:
             if hasattr(layer, "seed_generator"):
                 layer.seed_generator.state.assign(self.state)
+        if keras.backend.backend() == "torch":
+            import torch
+
+            torch.manual_seed(1000 * self.state[0] + self.state[1])
 
 
 def identity(model, batches):
