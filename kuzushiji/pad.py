@@ -9,6 +9,8 @@ import numpy as np
 import traitlets
 from PIL import Image, ImageDraw
 
+from .reading import percent
+
 SIDE = 140  # pixels of the picture that is read, each way: five times those of Kuzushiji-MNIST
 FINER = 4  # the ink is drawn so many times larger, then shrunk: soft edges
 INVITATION = "Draw one kana."
@@ -183,10 +185,3 @@ def lines(reading):
     if reading.rejected:
         return "unknown", "nearest: " + ", ".join(kana)
     return kana[0], "then " + ", ".join(kana[1:])
-
-
-def percent(probability):
-    """A probability in words that never claim certainty."""
-    if probability < 0.01:
-        return "under 1 %"
-    return "over 99 %" if probability > 0.99 else f"{probability:.0%}".replace("%", " %")

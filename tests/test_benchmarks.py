@@ -294,7 +294,9 @@ def test_k49_neighbours_end_to_end(k49, tmp_path, capfd):
 
 @pytest.fixture
 def keras():
-    return pytest.importorskip("keras")
+    import keras
+
+    return keras
 
 
 @pytest.mark.parametrize("recipe", ["simple", "residual"])
@@ -627,7 +629,8 @@ def test_the_data_sets_own_scripts_read_our_npz(kmnist_folder, small, tmp_path):
 
 
 def test_a_reader_of_mnists_files_reads_our_idx(kmnist_folder, small, tmp_path):
-    mnist = pytest.importorskip("mnist")
+    import mnist
+
     assert kuzushiji_command(["download", "kmnist", "--format", "idx", "--to", str(tmp_path)]) == 0
     reader = mnist.MNIST(str(tmp_path), return_type="numpy", gz=True)
     for split, (images, labels) in {"train": reader.load_training(), "test": reader.load_testing()}.items():

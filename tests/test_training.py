@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
+from kuzushiji import DataError, cnn, data, results, training
+from kuzushiji.session import Run
 
-from kuzushiji import DataError, cnn, data, results, training  # noqa: E402
-from kuzushiji.session import Run  # noqa: E402
+keras = cnn.keras
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (300, 28, 28), dtype=np.uint8)

@@ -52,7 +52,7 @@ NETWORKS = {"baseline": "Keras simple CNN (published: 94.63)", "sprint": "sprint
 
 
 def networks_table(rows):
-    """The trainings of notebook 03 over three seeds: epochs, mean seconds, test accuracy."""
+    """The trainings of notebook 03 over three seeds: epochs, seconds of the first seed, test accuracy."""
     accuracy = {row["method"]: row for row in rows if row["metric"] == "test accuracy"}
     lines = [
         "| network | epochs | training, s | test accuracy, %, by seed | mean, % |",
