@@ -1,7 +1,6 @@
 """README in two languages and the glossary: links lead somewhere, no term is left out, tables agree with the data."""
 
 import re
-from pathlib import Path
 
 import pytest
 from test_notebooks import ALL, ROOT, anchor, prose, read
@@ -70,7 +69,17 @@ def test_the_glossary_has_the_parents_of_the_class_map_and_of_notebook_01():
     assert all(set(row[4].split()) <= {row[2], *row[3].split()} for row in rows)
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ja.md", "GLOSSARY.md", "data/README.md"])
+DOCUMENTS = ["README.md", "README.ja.md", "GLOSSARY.md", "data/README.md", "benchmarks/README.md"]
+
+
+def pictures_of(name):
+    """The pictures of a document, in Markdown or in HTML: (alternative text, file)."""
+    tags = re.findall(r"<img [^>]*>", text_of(name))
+    found = [tuple(re.search(rf'{key}="([^"]*)"', tag)[1] for key in ("alt", "src")) for tag in tags]
+    return found + re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", text_of(name))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_of_a_document_resolve(name):
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(name)):
         if target.startswith(("http://", "https://", "mailto:")):
@@ -92,7 +101,7 @@ def test_the_japanese_readme_names_every_notebook_and_command_of_the_english_one
     english = notebooks_named_in("README.md")
     assert len(english) >= 2
     assert notebooks_named_in("README.ja.md") == english
-    assert set(re.findall(r"^make \w+", text_of("README.ja.md"), re.MULTILINE)) == {"make run", "make test"}
+    assert set(re.findall(r"^make [a-z]+", text_of("README.ja.md"), re.MULTILINE)) == {"make run", "make test"}
     for fact in ("10.20676/00000341", "CC BY-SA 4.0", "KUZUSHIJI_DATA", "3.11", "3.13"):
         assert fact in text_of("README.ja.md") and fact in text_of("README.md")
 
@@ -102,10 +111,17 @@ def test_both_readmes_link_to_each_other_at_the_top():
     assert "](README.md)" in text_of("README.ja.md")[:200]
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_picture_of_a_document_says_what_is_to_be_seen(name):
-    pictures = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", text_of(name))
-    assert pictures
-    for alt, file in pictures:
+    for alt, file in pictures_of(name):
         assert len(alt) >= 40, f"{name}: {file}: {alt!r}"
-        assert file.startswith("https://") or Path(ROOT / file).exists()
+        assert (ROOT / name).parent.joinpath(file).is_file(), f"{name}: {file}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
+def test_the_front_pages_open_with_a_picture_the_commands_and_a_picture_for_each_notebook(name):
+    first, table = text_of(name).split("\n## ")[:2]
+    assert "<img " in first and {"make run", "make test"} <= set(re.findall(r"^make [a-z]+", first, re.MULTILINE))
+    rows = re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
+    linked = [re.search(r'<a href="(.+?)"><img ', row)[1] for row in rows]
+    assert linked == [path for _, path in notebooks_named_in(name)] and len(linked) >= 4

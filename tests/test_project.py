@@ -185,19 +185,27 @@ def test_the_makefile_makes_a_relative_data_folder_absolute(tmp_path):
         assert shown.stdout.strip() == expected
 
 
-def test_the_tables_in_readme_are_those_of_the_results_file():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert render_results.rendered(text) == text
+def documents():
+    return [path.read_text(encoding="utf-8") for path in render_results.DOCUMENTS]
+
+
+def test_the_tables_of_the_documents_are_those_of_the_results_file():
+    assert render_results.rendered(documents()) == documents()
 
 
 @pytest.mark.parametrize("metric", ["trustworthiness", "test accuracy"])
-def test_a_changed_result_would_change_readme(monkeypatch, metric):
+def test_a_changed_result_would_change_a_document(monkeypatch, metric):
     rows = results.recorded()
     for changed in (row for row in rows if row["metric"] == metric):
         changed["values"] = [0.12345]
     monkeypatch.setattr(render_results, "recorded", lambda source: [row for row in rows if row["source"] == source])
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert ("0.123" if metric == "trustworthiness" else "12.35") in render_results.rendered(text) != text
+    written = render_results.rendered(documents())
+    assert ("0.123" if metric == "trustworthiness" else "12.35") in "".join(written) and written != documents()
+
+
+def test_a_table_without_its_place_is_named():
+    with pytest.raises(ValueError, match="0 places .* <!-- results: maps -->"):
+        render_results.rendered([text.replace("results: maps", "results: map") for text in documents()])
 
 
 def test_results_are_recorded_in_the_maintainers_run_on_real_data_alone(monkeypatch, tmp_path):

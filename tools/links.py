@@ -51,16 +51,17 @@ run = kuzushiji.start()"""
 
 README_UNSET = """\
 The series has no public address yet that its notebooks could install their helpers from. Until it has one, take them
-along: in a clone, `git archive --prefix=series/ -o series.zip HEAD` writes a ZIP. Open a notebook in Colab (File,
-Upload notebook), upload the ZIP (the folder symbol at the left), and run in a new first cell:
+along. Get this repository as a ZIP file named `series.zip` (GitHub: the green button Code, then Download ZIP, and
+rename the file; in a clone: `git archive --prefix=series/ -o series.zip HEAD`). Open one of its notebooks in Colab
+(File, Upload notebook), upload the ZIP (the folder symbol at the left), and run in a new first cell:
 
 ```
-!unzip -q series.zip && pip list --format=freeze > installed.txt
-!pip install --quiet --constraint installed.txt "./series[notebooks]"
+!pip list --format=freeze > installed.txt
+!pip install --quiet --constraint installed.txt "kuzushiji[notebooks] @ file:///content/series.zip"
 ```
 
-The second line installs the helpers and what Colab lacks; TensorFlow, Keras, NumPy, JAX and all else stay in the
-versions that are there."""
+This installs the helpers and what Colab lacks; TensorFlow, Keras, NumPy, JAX and all else stay in the versions that are
+there."""
 README_SET = """\
 Open in Colab: {notebooks}. The set-up cell installs the helpers from this repository and what Colab lacks; TensorFlow,
 Keras, NumPy, JAX and all else stay in the versions that are there. For notebook 03 a GPU helps: Runtime, Change runtime

@@ -1,5 +1,5 @@
-"""Write the tables of README.md and img/benchmarks.png from benchmarks/results.json: `make notebooks` and `make
-benchmarks` call this last."""
+"""Write the tables of README.md and benchmarks/README.md, and img/benchmarks.png, from benchmarks/results.json: `make
+notebooks` and `make benchmarks` call this last."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from kuzushiji.results import recorded
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+DOCUMENTS = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import report  # noqa: E402
@@ -74,20 +74,21 @@ TABLES = {
 }
 
 
-def rendered(text):
-    """README's text with every table between its markers written anew."""
+def rendered(texts):
+    """The documents' texts with every table between its markers written anew; each table has one place in all."""
     tables = {name: make(rows) for name, (make, source) in TABLES.items() if (rows := recorded(source))}
     for name, table in (tables | report.tables()).items():
-        pattern = rf"(<!-- results: {name} -->\n).*?(\n<!-- end -->)"
-        text, count = re.subn(pattern, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"README.md has {count} places marked <!-- results: {name} -->, expected one")
-    return text
+        place = re.compile(rf"(?<=<!-- results: {name} -->\n).*?(?=\n<!-- end -->)", flags=re.DOTALL)
+        if (found := sum(len(place.findall(text)) for text in texts)) != 1:
+            raise ValueError(f"{found} places of the documents are marked <!-- results: {name} -->, expected one")
+        texts = [place.sub(lambda _, table=table: table, text) for text in texts]
+    return texts
 
 
 def main():
-    text = README.read_text(encoding="utf-8")
-    README.write_text(rendered(text), encoding="utf-8")
+    texts = rendered([path.read_text(encoding="utf-8") for path in DOCUMENTS])
+    for path, text in zip(DOCUMENTS, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
     report.write_figure()
 
 
