@@ -1,7 +1,12 @@
-"""Two networks for Kuzushiji-MNIST, the published baseline and a small residual network, and how the second is trained.
+"""Two networks for Kuzushiji-MNIST, the published baseline and a small residual network; how the second is trained
+and saved.
 
 Notebook 03 builds both from their parts, and checks that they are these.
 """
+
+import inspect
+import json
+import zipfile
 
 from .session import native_messages_hidden
 
@@ -106,3 +111,26 @@ def compile_residual(model, steps):
         # Convolutions on a CPU run faster without XLA, which Keras would choose; JAX cannot do without it.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
+
+
+def save_for_all_releases(model, path):
+    """Save a network of Keras's own layers so that `keras.models.load_model` of Keras 3.10 or later reads it.
+
+    Keras writes every setting of a layer, and an older release refuses a file with settings that came after it. What
+    stands at its default says nothing, so it is left out. Initialisers are left out too: the weights are there.
+    """
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    for layer, written in zip(model.layers, config["config"]["layers"], strict=True):
+        parameters = inspect.signature(type(layer).__init__).parameters
+        written["config"] = {
+            name: value
+            for name, value in written["config"].items()
+            if not name.endswith("_initializer") and (name not in parameters or parameters[name].default != value)
+        }
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # without a date: equal networks, equal files

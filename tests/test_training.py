@@ -1,6 +1,7 @@
 """Networks and trainings: what a batch holds, what a checkpoint brings back, what counts as a record."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -215,6 +216,29 @@ def test_the_shipped_weights_need_no_code_of_ours_and_carry_no_optimiser(shipped
     assert all(type(layer).__module__.startswith("keras") for layer in model.layers)
     assert getattr(model, "optimizer", None) is None
     assert [w.shape for w in model.weights] == [w.shape for w in cnn.residual_network().weights]
+
+
+def layer_settings(path):
+    """What a saved network says of each of its layers: {layer: {setting: value}}."""
+    with zipfile.ZipFile(path) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    return {layer["name"]: layer["config"] for layer in layers}
+
+
+def test_a_network_saved_for_all_releases_is_the_same_and_says_nothing_that_only_this_release_knows(tmp_path):
+    network, images = cnn.residual_network(), np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
+    network.save(tmp_path / "plain.keras")
+    for name in ("one.keras", "other.keras"):
+        cnn.save_for_all_releases(network, tmp_path / name)
+    loaded = keras.models.load_model(tmp_path / "one.keras")
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), network.predict(images, verbose=0))
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "other.keras").read_bytes()
+    # Keras 3.10, which Colab had in 2026, refuses each of these.
+    later = ("renorm", "renorm_clipping", "renorm_momentum", "kernel_initializer", "quantization_config")
+    said, shipped = layer_settings(tmp_path / "plain.keras"), layer_settings(data.bundled("kmnist_cnn.keras"))
+    assert any(name in settings for settings in said.values() for name in later)
+    for settings in (*layer_settings(tmp_path / "one.keras").values(), *shipped.values()):
+        assert not set(settings) & set(later)
 
 
 def test_the_facts_beside_the_weights_are_those_of_the_results_file(shipped):
