@@ -24,7 +24,7 @@ setup:  ## make the environment .venv (once; the other commands do it by themsel
 	@$(PYTHON) tools/setup.py
 
 lab: setup  ## open the series in JupyterLab
-	$(VENV_PYTHON) -m jupyterlab notebooks
+	$(VENV_PYTHON) -m jupyterlab $(LAB_OPTIONS) notebooks
 
 run: setup  ## run the series; executed copies and web pages come to build/
 	@$(VENV_PYTHON) tools/run_notebooks.py
@@ -40,7 +40,7 @@ check:
 	KUZUSHIJI_QUICK=1 $(NBVAL)
 
 # An empty folder in place of the cache, and a proxy that refuses every connection, stand for a machine that has nothing.
-OFFLINE = KUZUSHIJI_DATA= KUZUSHIJI_CACHE=$(CURDIR)/build/nothing NO_PROXY= no_proxy= ALL_PROXY= all_proxy= \
+OFFLINE = KUZUSHIJI_DATA= KUZUSHIJI_CACHE="$(CURDIR)/build/nothing" NO_PROXY= no_proxy= ALL_PROXY= all_proxy= \
 	https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9
 
 test-offline: setup  ## test every notebook in quick mode with no data source at all

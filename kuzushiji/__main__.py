@@ -200,6 +200,8 @@ def parse(arguments):
 def main(arguments=None):
     """Run one command; returns the exit status: 0 done, 2 bad data, pictures or options."""
     options = parse(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what a pipe's encoding does not
     try:
         good = True
         if options.command == "status":
@@ -218,6 +220,9 @@ def main(arguments=None):
         return 1
     except DataError as error:
         print(f"kuzushiji: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f"kuzushiji: this Python has no {error.name}; the series' own is .venv/bin/python", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("kuzushiji: stopped; nothing unfinished was kept", file=sys.stderr)

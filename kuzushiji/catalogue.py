@@ -142,3 +142,8 @@ SOURCES = {
 def urls(dataset, name):
     """The addresses, best first, at which the file `name` of `dataset` can be fetched."""
     return [source.format(dataset=dataset, name=name) for source in SOURCES[dataset]]
+
+
+def file_names(dataset):
+    """The official names of all files of `dataset`."""
+    return [part.name for part in PARTS[dataset].values()] if dataset in PARTS else [KKANJI.name]

@@ -134,8 +134,9 @@ def locate(dataset):
                 )
             except Unreachable as error:
                 if found:
+                    missing = ", ".join(parts[key].name for key, path in paths.items() if path is None)
                     raise DataError(
-                        f"only {len(found)} of the 4 files of {dataset} were found ({found[0]}). {error}"
+                        f"only {len(found)} of the 4 files of {dataset} were found ({found[0]}), not {missing}. {error}"
                     ) from error
                 raise
             found.append(paths[key])

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .catalogue import OLD_RELEASE_BLOB, OLD_RELEASE_MD5, urls
+from .catalogue import OLD_RELEASE_BLOB, OLD_RELEASE_MD5, file_names, urls
 from .errors import DataError, Unreachable
 from .formats import looks_like_html, replacing
 from .progress import progress_bar
@@ -90,7 +90,7 @@ def explain(error):
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code} {response.reason}"
-    text = str(error)
+    text = f"{type(error).__name__} {error}"
     for sign, words in (
         ("Name or service not known", "host name not found"),
         ("Failed to resolve", "host name not found"),
@@ -98,6 +98,7 @@ def explain(error):
         ("timed out", "timed out"),
         ("IncompleteRead", "connection closed before the end of the file"),
         ("CERTIFICATE", "certificate not accepted"),
+        ("ProxyError", "the proxy refused"),
         ("Network is unreachable", "network unreachable"),
     ):
         if sign.lower() in text.lower():
@@ -132,7 +133,8 @@ def fetch(dataset, name, folder, verify):
     raise Unreachable(
         f"{name} could not be had from any source:\n"
         + "\n".join(f"  {address}: {failure}" for address, failure in failures.items())
-        + "\nPut the file into a folder that KUZUSHIJI_DATA names, or try again later (see data/README.md)."
+        + f"\nTry again later, or bring the files of this data set ({', '.join(file_names(dataset))}): into "
+        f"data/{dataset}/ of the series, or into a folder that KUZUSHIJI_DATA names (see data/README.md)."
     )
 
 

@@ -41,7 +41,8 @@ def replacing(path):
         if error.errno not in CANNOT_WRITE:
             raise
         raise DataError(
-            f"could not write {path}: {error.strerror or error}; free some space or choose a folder that can be written"
+            f"could not write {path}: {error.strerror or error}; free some space or choose another folder "
+            "(KUZUSHIJI_CACHE, or --to)"
         ) from error
     finally:
         if temporary is not None:

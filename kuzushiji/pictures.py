@@ -209,8 +209,8 @@ def decode(source, name):
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{name} is not a picture that can be read: expected PNG, JPEG, GIF, BMP, TIFF or WebP; save it as one of "
-            "these (also HEIC, SVG and PDF)"
+            f"{name} is not a picture that can be read: expected PNG, JPEG, GIF, BMP, TIFF or WebP; save HEIC, SVG, "
+            "PDF and others as one of these"
         ) from error
     except Exception as error:  # decoders raise nearly everything on damaged files
         if isinstance(error, OSError) and error.errno:

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from .data import CHECKOUT
+from .data import CHECKOUT, kmnist_source
 
 JAPANESE_FONT = "IPAexGothic"
 # Near Paul Tol's "muted" scheme, made to be told apart with any colour vision, but searched for at least 3 to 1 on
@@ -21,6 +21,7 @@ PALETTE = (
 INK = "#222222"
 ACCENT = "#C1440E"  # the vermilion of a seal: the one thing a figure wants to be seen
 QUIET = "#9AA0A6"
+GENERATED = "generated images, not KMNIST"
 
 
 def use_style():
@@ -57,12 +58,15 @@ def show(fig, alt, save=None):
     """Show a figure below the cell with a description for those who cannot see it, and close it.
 
     `alt` says in a sentence or two what is to be seen. `save` is a file name in img/, written by the maintainers' run
-    (`make notebooks`) alone. Raises ValueError without alt text.
+    (`make notebooks`) alone. On eigenkana figure and description say so. Raises ValueError without alt text.
     """
     from IPython.display import Image, display
 
     if not alt or not alt.strip():
         raise ValueError("a figure needs alt text: say in a sentence what is to be seen in it")
+    if kmnist_source() != "kmnist":
+        fig.text(0.995, 0.003, GENERATED, ha="right", va="bottom", fontsize=8, color=ACCENT)
+        alt += f" ({GENERATED.capitalize()}.)"
     png = small_png(fig)  # once, because a layout that is computed again may move by a pixel
     if save and os.environ.get("KUZUSHIJI_MAINTAIN") == "1":
         (CHECKOUT / "img" / Path(save).name).write_bytes(png)

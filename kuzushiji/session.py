@@ -27,6 +27,9 @@ def start():
     """Set the look of the figures, print which data are used (and quick mode, where it is on); returns a Run."""
     quick, retrain, maintain = (os.environ.get(f"KUZUSHIJI_{mode}") == "1" for mode in ("QUICK", "RETRAIN", "MAINTAIN"))
     run = Run(kmnist_source(), quick, retrain, maintain)
+    if run.data != "kmnist":
+        named = "The folders in KUZUSHIJI_DATA hold none of its files. " if os.environ.get("KUZUSHIJI_DATA") else ""
+        print(f"{named}Text and titles describe KMNIST, not these images; data/README.md tells how to bring its files.")
     if run.quick:
         print("quick mode: fewer images, so other numbers than in the text; unset KUZUSHIJI_QUICK for the full run")
     # tqdm, which UMAP imports, would rather draw its bars as widgets, and says so on stderr; text bars are meant here.
@@ -43,7 +46,12 @@ def native_messages_hidden():
 
     TensorFlow reports there, past its own log level, that it found no GPU. Exceptions are raised as ever.
     """
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed: nothing can be written there
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:
         yield

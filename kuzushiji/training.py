@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+import zlib
 
 import numpy as np
 
@@ -57,8 +58,8 @@ def fit(model, batches, epochs, name, after_epoch=None, keep=True, report=None):
     learning_rate at the end of the epoch, seconds (making the variants included) and what `after_epoch(model)` returns,
     a dictionary of further measurements; `report` is called with each as soon as it is complete.
 
-    Raises ValueError where the checkpoint belongs to another training: another network, optimiser, loss, seed, number
-    or change of images, or more epochs.
+    Raises ValueError where the checkpoint belongs to another training: another network, optimiser, loss, seed, images
+    or change of them, or more epochs.
     """
     folder = build_folder() / "trainings" / name.replace(" ", "-")
     history = resume(model, batches, epochs, folder) if keep else []
@@ -105,7 +106,14 @@ class DropoutMasks(keras.callbacks.Callback):
 def identity(model, batches):
     """What must not change between the parts of one training, its network aside, as JSON text."""
     change = getattr(batches.change, "__name__", None)
-    order = {"images": len(batches.images), "batch size": batches.batch_size, "seed": batches.seed, "change": change}
+    content = zlib.crc32(batches.targets, zlib.crc32(np.ascontiguousarray(batches.images)))
+    order = {
+        "images": len(batches.images),
+        "content": content,
+        "batch size": batches.batch_size,
+        "seed": batches.seed,
+        "change": change,
+    }
     settings = {key: value for key, value in model.optimizer.get_config().items() if key != "name"}  # it counts up
     loss = model.loss if isinstance(model.loss, str) else model.loss.get_config()
     return json.dumps([order, settings, loss], sort_keys=True, default=str)
@@ -161,7 +169,10 @@ def recall(source, method, parameters, seed):
 def experiment(run, source, method, parameters, seed, train):
     """One training of a series: recalled from benchmarks/results.json (see `recall`), or made by `train(seed)`.
 
-    Quick runs and KUZUSHIJI_RETRAIN=1 always train. Returns a dictionary of measurements.
+    Quick runs and KUZUSHIJI_RETRAIN=1 always train. Records are KMNIST's: a run on other data says so where it shows
+    one. Returns a dictionary of measurements.
     """
     recalled = None if run.quick or run.retrain else recall(source, method, parameters, seed)
+    if recalled and run.data != "kmnist":
+        print(f"{method}, seed {seed}: recalled from the record, which is KMNIST's")
     return recalled or train(seed)

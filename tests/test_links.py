@@ -156,8 +156,10 @@ def test_the_set_up_cell_does_nothing_where_the_helpers_are():
 
 def test_the_set_up_cell_says_what_to_do_or_installs_where_the_helpers_are_missing(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match="README.md, section Colab"):
+    with pytest.raises(RuntimeError, match="README.md, section Colab") as caught:
         exec(install_part(""), {})
+    said = str(caught.value).splitlines()
+    assert said[2:] == [line for line in links.README_UNSET.splitlines() if line.startswith("!pip")]
     called = []
 
     class Shell:

@@ -134,6 +134,18 @@ def test_show_needs_alt_text():
         plots.show(plt.figure(), " ")
 
 
+@pytest.mark.parametrize("source", ["kmnist", "eigenkana"])
+def test_a_figure_of_generated_images_says_so(monkeypatch, source):
+    shown = []
+    monkeypatch.setattr(plots, "kmnist_source", lambda: source)
+    monkeypatch.setattr("IPython.display.display", lambda image, metadata: shown.append(metadata))
+    figure = plt.figure()
+    plots.show(figure, "an empty figure")
+    marks = [text.get_text() for text in figure.texts]
+    assert marks == ([] if source == "kmnist" else [plots.GENERATED])
+    assert (plots.GENERATED.capitalize() in shown[0]["image/png"]["alt"]) == (source == "eigenkana")
+
+
 def test_show_writes_to_img_in_the_maintainers_run_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(plots, "CHECKOUT", tmp_path)
     (tmp_path / "img").mkdir()

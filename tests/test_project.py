@@ -1,8 +1,10 @@
 """The files around the code say the same thing, and the commands that set up and run the series fail clearly."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -92,9 +94,9 @@ def test_setup_makes_a_half_made_environment_again_and_leaves_a_complete_one(mon
     with pytest.raises(SystemExit):
         setup_tool.main()
     setup_tool.main()
-    assert len(commands) == 2 + 3
+    assert len(commands) == 2 + 4
     setup_tool.main()
-    assert len(commands) == 2 + 3
+    assert len(commands) == 2 + 4
 
 
 def write_notebook(path, *cells):
@@ -132,7 +134,43 @@ def test_run_stops_at_a_failing_cell_and_names_notebook_cell_and_error(series, c
     out = capsys.readouterr().out
     assert stop.value.code == 1
     assert "01_a.ipynb failed in code cell 2" in out and "bad = good / 0" in out and "ZeroDivisionError" in out
-    assert not (series / "build" / "notebooks" / "02_b.ipynb").exists()
+    assert [path.name for path in (series / "build" / "notebooks").iterdir()] == ["01_a.failed.ipynb"]
+
+
+def test_the_index_names_what_is_there_and_what_is_not(series, monkeypatch):
+    for name in ("01_a", "02_b", "03_c"):
+        write_notebook(series / "notebooks" / f"{name}.ipynb", "1")
+    for names in (["01", "02"], ["02"]):
+        monkeypatch.setattr(sys, "argv", ["run_notebooks.py", *names])
+        run_notebooks.main()
+    first, second, third = re.findall(r"<li>.*</li>", (series / "build" / "index.html").read_text())
+    assert 'href="01_a.html"' in first and "from an earlier run" in first
+    assert 'href="02_b.html"' in second and re.search(r"\d s, none", second)
+    assert "href" not in third and "not run yet" in third
+
+
+def test_an_interrupted_run_ends_with_one_line(series):
+    write_notebook(series / "notebooks" / "01_a.ipynb", 'open("started", "w").close()\nimport time\ntime.sleep(60)')
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); import run_notebooks as r; Path = r.Path; "
+        f"r.NOTEBOOKS, r.BUILD = Path({str(series)!r}, 'notebooks'), Path({str(series)!r}, 'build'); r.main()"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not (series / "notebooks" / "started").exists():
+        assert run.poll() is None, run.stdout.read()
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=30)
+    assert run.returncode == 130 and "Traceback" not in out
+    assert out.splitlines()[-1] == "stopped in 01_a.ipynb; pages that were finished are in build/"
+
+
+def test_a_data_folder_that_does_not_exist_is_told_before_anything_runs(series, monkeypatch):
+    write_notebook(series / "notebooks" / "01_a.ipynb", "1")
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(series / "nowhere"))
+    with pytest.raises(SystemExit, match="nowhere.* not a folder"):
+        run_notebooks.main()
+    assert not (series / "build").exists()
 
 
 def test_the_maintainers_run_refuses_anything_but_the_real_data(series, monkeypatch):

@@ -118,10 +118,12 @@ def test_a_checkpoint_of_another_network_is_refused_by_name():
     [
         training.Batches(IMAGES, LABELS, 1),
         training.Batches(IMAGES[:200], LABELS[:200], 0),
+        training.Batches(255 - IMAGES, LABELS, 0),
+        training.Batches(IMAGES, LABELS[::-1], 0),
         training.Batches(IMAGES, LABELS, 0, batch_size=100),
         training.Batches(IMAGES, LABELS, 0, change=abs),
     ],
-    ids=["seed", "images", "batch size", "change"],
+    ids=["seed", "number", "images", "labels", "batch size", "change"],
 )
 def test_a_checkpoint_of_other_settings_is_refused(batches):
     training.fit(compiled(), training.Batches(IMAGES, LABELS, 0), 1, "mine")
@@ -164,6 +166,13 @@ def test_a_recorded_training_is_recalled(stored, mode):
     run = Run("kmnist", **{"quick": False, "retrain": False, "maintain": False} | mode)
     found = training.experiment(run, "03", "final", PARAMETERS, 1, lambda seed: pytest.fail("trained"))
     assert found == {"test accuracy": 0.6, "history": [{"loss": 2}], "training seconds": 6, "temperature": 0.8}
+
+
+def test_a_run_on_other_data_says_whose_record_it_shows(stored, capsys):
+    for data_name in ("kmnist", "eigenkana"):
+        run = Run(data_name, quick=False, retrain=False, maintain=False)
+        training.experiment(run, "03", "final", PARAMETERS, 1, lambda seed: pytest.fail("trained"))
+    assert capsys.readouterr().out == "final, seed 1: recalled from the record, which is KMNIST's\n"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ The reader's run writes executed copies and web pages to build/ and changes noth
 """
 
 import argparse
+import asyncio
 import html
 import os
 import re
@@ -27,15 +28,24 @@ CELL_TIMEOUT = 3 * 3600  # seconds; a full training is the longest cell
 
 
 class Progress(NotebookClient):
-    """A NotebookClient that moves a progress bar on with every code cell."""
+    """A NotebookClient that moves a bar on with every code cell, and on a terminal its clock every second."""
 
     bar = None
 
     async def async_execute_cell(self, cell, cell_index, **options):
-        result = await super().async_execute_cell(cell, cell_index, **options)
+        clock = asyncio.ensure_future(self.tick())
+        try:
+            result = await super().async_execute_cell(cell, cell_index, **options)
+        finally:
+            clock.cancel()
         if cell.cell_type == "code":
             self.bar.update()
         return result
+
+    async def tick(self):
+        while sys.stdout.isatty():
+            await asyncio.sleep(1)
+            self.bar.refresh()
 
 
 def final_text(text):
@@ -88,18 +98,27 @@ def write_page(notebook, name):
     body, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook, {"metadata": {"name": name}})
     body = re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', body)
     body = body.replace('href="solutions/', 'href="../notebooks/solutions/')
+    body = body.replace("</head>", "<style>.highlight pre { white-space: pre-wrap }</style></head>", 1)
     (BUILD / f"{name}.html").write_text(body, encoding="utf-8")
 
 
 def write_index(rows):
-    items = "\n".join(
-        f'<li><a href="{name}.html">{html.escape(title)}</a> <small>{seconds:.0f} s, {html.escape(data)}</small></li>'
-        for name, title, seconds, data in rows
-    )
+    """A table of contents of all pages in build/: those of this run with their seconds and data."""
+    quick = ", quick mode" if os.environ.get("KUZUSHIJI_QUICK") == "1" else ""
+    notes = {name: f"{seconds:.0f} s, {data}{quick}" for name, _, seconds, data in rows}
+    items = ""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        title = html.escape(title_of(nbformat.read(path, as_version=4)))
+        if (BUILD / f"{path.stem}.html").exists():
+            title = f'<a href="{path.stem}.html">{title}</a>'
+            note = notes.get(path.stem, "from an earlier run")
+        else:
+            note = "not run yet"
+        items += f"<li>{title} <small>{html.escape(note)}</small></li>\n"
     (BUILD / "index.html").write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Kuzushiji</title>\n'
         f'<body style="font-family: sans-serif; max-width: 40em; margin: 3em auto; line-height: 1.6">\n'
-        f"<h1>Kuzushiji, the tutorial series</h1>\n<ol>\n{items}\n</ol>\n</body></html>\n",
+        f"<h1>Kuzushiji, the tutorial series</h1>\n<ol>\n{items}</ol>\n</body></html>\n",
         encoding="utf-8",
     )
 
@@ -121,7 +140,9 @@ def execute(path, bar):
         coalesce_streams=True,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=["--IPKernelApp.log_level=40"],  # its warning about TCP would break the progress bar
+        extra_arguments=[
+            "--IPKernelApp.log_level=50"
+        ],  # its log would break the progress bar; errors come with the cell
     )
     client.bar = bar
     error = None
@@ -129,6 +150,12 @@ def execute(path, bar):
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as caught:
         error = caught
+    except (KeyboardInterrupt, AssertionError):
+        if client.km is not None:  # nbclient drops its kernel when it is interrupted, and then stumbles over that
+            raise
+        bar.close()
+        print(f"\nstopped in {path.name}; pages that were finished are in build/")
+        sys.exit(130)
     settle_outputs(notebook)
     return notebook, error
 
@@ -138,7 +165,7 @@ def report_failure(path, notebook, error):
     message = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
     print(f"\n{path.name} failed in code cell {number}:\n")
     print("\n".join("    " + line for line in source.splitlines()))
-    print(f"\n{message}\nThe copy with its full traceback: build/notebooks/{path.name}")
+    print(f"\n{message}\nThe copy with its full traceback: build/notebooks/{path.stem}.failed.ipynb")
 
 
 def print_table(rows):
@@ -154,6 +181,11 @@ def main():
     parser.add_argument("--in-place", action="store_true", help="the maintainers' run: write the stored notebooks")
     parser.add_argument("names", nargs="*", help="notebooks to run, by the start of their names (default: all)")
     options = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a failing cell may hold what a pipe's encoding does not
+    if folders := os.environ.get("KUZUSHIJI_DATA"):  # kernels start in notebooks/
+        os.environ["KUZUSHIJI_DATA"] = os.pathsep.join(
+            os.path.abspath(os.path.expanduser(f)) for f in folders.split(os.pathsep) if f
+        )
     paths = [
         p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not options.names or p.name.startswith(tuple(options.names))
     ]
@@ -171,6 +203,12 @@ def main():
         os.environ["KUZUSHIJI_MAINTAIN"] = "1"
         paths += [p for p in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")) if not options.names]
     else:
+        from kuzushiji.data import DataError, named_folders
+
+        try:
+            named_folders()
+        except DataError as error:
+            sys.exit(str(error))
         (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
 
     rows = []
@@ -184,7 +222,7 @@ def main():
         rows.append((path.stem, title_of(notebook), time.monotonic() - started, data_line(notebook)))
         if error or not options.in_place:
             (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
-            nbformat.write(notebook, BUILD / "notebooks" / path.name)
+            nbformat.write(notebook, BUILD / "notebooks" / f"{path.stem}{'.failed' if error else ''}.ipynb")
         if error:
             report_failure(path, notebook, error)
             sys.exit(1)
