@@ -27,9 +27,11 @@ ABSENT = """\
 import importlib.util
 
 if importlib.util.find_spec("kuzushiji") is None:
-    raise ModuleNotFoundError(
-        'The helpers of this series are not installed here. In a copy of its folder: pip install ".[notebooks]"; '
-        "in Colab: README.md, section Colab, has two lines to run first."
+    raise RuntimeError(
+        'The helpers are not installed. In a copy of this series: pip install ".[notebooks]". In Colab: put the series '
+        "at /content/series.zip (README.md, section Colab) and run in a new cell:\\n\\n"
+        "!pip list --format=freeze > installed.txt\\n"
+        '!pip install --quiet --constraint installed.txt "kuzushiji[notebooks] @ file:///content/series.zip"'
     )
 """
 PRESENT = """\
@@ -49,11 +51,19 @@ from kuzushiji import image_grid, load_classmap, load_kmnist, show
 
 run = kuzushiji.start()"""
 
-README_UNSET = """\
+COLAB_HABITS = """\
+Choose the runtime type first: another type, another notebook and another day are each a new, empty machine, and what
+lies in `/content`, checkpoints too, goes with the old one. Variables are set before the set-up cell,
+`%env KUZUSHIJI_QUICK=1`; commands begin with `!`, as in `!python -m kuzushiji status`. A GPU is not needed."""
+README_UNSET = f"""\
 The series has no public address yet that its notebooks could install their helpers from. Until it has one, take them
-along. Get this repository as a ZIP file named `series.zip` (GitHub: the green button Code, then Download ZIP, and
-rename the file; in a clone: `git archive --prefix=series/ -o series.zip HEAD`). Open one of its notebooks in Colab
-(File, Upload notebook), upload the ZIP (the folder symbol at the left), and run in a new first cell:
+along:
+
+1. Get this repository as a ZIP file (on GitHub: Code, Download ZIP; in a clone: `git archive --prefix=series/ -o
+   series.zip HEAD`), and call it `series.zip`. If your browser unpacks downloads, make it keep the ZIP.
+2. Unpack a copy, and open one of its notebooks in Colab (File, Upload notebook).
+3. Upload the ZIP itself (the folder symbol at the left), and wait until it is there.
+4. Run in a new first cell; it works in silence for a minute or two:
 
 ```
 !pip list --format=freeze > installed.txt
@@ -61,11 +71,15 @@ rename the file; in a clone: `git archive --prefix=series/ -o series.zip HEAD`).
 ```
 
 This installs the helpers and what Colab lacks; TensorFlow, Keras, NumPy, JAX and all else stay in the versions that are
-there."""
-README_SET = """\
-Open in Colab: {notebooks}. The set-up cell installs the helpers from this repository and what Colab lacks; TensorFlow,
-Keras, NumPy, JAX and all else stay in the versions that are there. For notebook 03 a GPU helps: Runtime, Change runtime
-type."""
+there. (Where git can clone this repository from an address, no ZIP is needed: write `git+` and the address in place of
+`file:///content/series.zip`.)
+
+{COLAB_HABITS}"""
+README_SET = f"""\
+Open in Colab: {{notebooks}}. The set-up cell installs the helpers from this repository and what Colab lacks;
+TensorFlow, Keras, NumPy, JAX and all else stay in the versions that are there.
+
+{COLAB_HABITS}"""
 
 
 def checked(repo):
