@@ -140,9 +140,8 @@ def execute(path, bar):
         coalesce_streams=True,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=[
-            "--IPKernelApp.log_level=50"
-        ],  # its log would break the progress bar; errors come with the cell
+        # Its log would break the progress bar; what a cell raises comes with the cell.
+        extra_arguments=["--IPKernelApp.log_level=50"],
     )
     client.bar = bar
     error = None
