@@ -65,7 +65,7 @@ def show(fig, alt, save=None):
     if not alt or not alt.strip():
         raise ValueError("a figure needs alt text: say in a sentence what is to be seen in it")
     if kmnist_source() != "kmnist":
-        fig.text(0.995, 0.003, GENERATED, ha="right", va="bottom", fontsize=8, color=ACCENT)
+        fig.text(0.995, -0.01, GENERATED, ha="right", va="top", fontsize=8, color=ACCENT)  # below all else
         alt += f" ({GENERATED.capitalize()}.)"
     png = small_png(fig)  # once, because a layout that is computed again may move by a pixel
     if save and os.environ.get("KUZUSHIJI_MAINTAIN") == "1":
