@@ -157,10 +157,8 @@ def as_dictionary(reading, threshold):
 
 
 def printable(text):
-    """Text in one line, with escapes for what this terminal cannot show (a file may be called anything)."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
-    encoding = sys.stdout.encoding or "utf-8"
-    return line.encode(encoding, "backslashreplace").decode(encoding)
+    """Text in one line, with escapes for what is not printable (a file may be called anything)."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
 
 
 def menu():
@@ -201,7 +199,7 @@ def main(arguments=None):
     """Run one command; returns the exit status: 0 done, 2 bad data, pictures or options."""
     options = parse(arguments)
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what a pipe's encoding does not
+        sys.stdout.reconfigure(errors="backslashreplace")  # for what the terminal or pipe cannot show, as on stderr
     try:
         good = True
         if options.command == "status":

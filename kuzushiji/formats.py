@@ -41,8 +41,7 @@ def replacing(path):
         if error.errno not in CANNOT_WRITE:
             raise
         raise DataError(
-            f"could not write {path}: {error.strerror or error}; free some space or choose another folder "
-            "(KUZUSHIJI_CACHE, or --to)"
+            f"could not write {path}: {error.strerror or error}; free some space or choose a folder that can be written"
         ) from error
     finally:
         if temporary is not None:

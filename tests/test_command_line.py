@@ -220,3 +220,10 @@ def test_nobody_reading_on_is_no_traceback(small, monkeypatch, command, unbuffer
     assert process.stderr.read() == ""
     assert process.wait() == 1
     process.stderr.close()
+
+
+def test_a_python_without_the_packages_is_told_which_to_use(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "kuzushiji.pictures", None)  # as where Pillow is missing
+    assert main(["read", "picture.png"]) == 2
+    err = capsys.readouterr().err
+    assert "has no kuzushiji.pictures" in err and ".venv/bin/python" in err and err.count("\n") == 1

@@ -5,7 +5,7 @@ import re
 import pytest
 from test_notebooks import ALL, ROOT, anchor, prose, read
 
-from kuzushiji import load_classmap, load_hentaigana
+from kuzushiji import catalogue, load_classmap, load_hentaigana
 
 # Words that a notebook sets in italics to stress them, not to introduce a term.
 STRESSED = {
@@ -90,6 +90,13 @@ def test_links_of_a_document_resolve(name):
         if fragment:
             titles = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert fragment in [anchor(title) for title in titles], f"{name} links to {target}"
+
+
+@pytest.mark.parametrize("dataset", ["kmnist", "k49", "kkanji"])
+def test_the_data_readme_names_every_file_and_its_official_address(dataset):
+    names, text = catalogue.file_names(dataset), text_of("data/README.md")
+    assert set(names) <= set(re.findall(r"[\w-]+\.(?:npz|tar)", text))
+    assert set(catalogue.urls(dataset, names[0])) & set(re.findall(r"https?://\S+\.(?:npz|tar)", text))
 
 
 def notebooks_named_in(name):

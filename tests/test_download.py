@@ -256,3 +256,10 @@ def test_sources_are_the_official_host_first_and_the_mirrors_pinned():
         for address in addresses[2:]:
             pinned = rf"https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{{40}}/(data|{dataset})/FILE"
             assert re.fullmatch(pinned, address)
+
+
+def test_a_proxy_that_refuses_is_named():
+    import requests
+
+    refused = requests.exceptions.ProxyError("Unable to connect to proxy", OSError("Tunnel connection failed: 403"))
+    assert download.explain(refused) == "the proxy refused"

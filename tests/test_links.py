@@ -159,7 +159,7 @@ def test_the_set_up_cell_says_what_to_do_or_installs_where_the_helpers_are_missi
     with pytest.raises(RuntimeError, match="README.md, section Colab") as caught:
         exec(install_part(""), {})
     said = str(caught.value).splitlines()
-    assert said[2:] == [line for line in links.README_UNSET.splitlines() if line.startswith("!pip")]
+    assert said[2:] == list(links.FROM_ZIP)
     called = []
 
     class Shell:

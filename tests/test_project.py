@@ -72,6 +72,13 @@ def test_setup_names_a_python_that_is_too_old_or_too_new(monkeypatch, version):
     assert f"This is Python {version[0]}.{version[1]}" in str(stop.value) and "3.11 to 3.13" in str(stop.value)
 
 
+def test_setup_names_a_processor_that_tensorflow_does_not_run_on(monkeypatch):
+    monkeypatch.setattr(setup_tool.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(setup_tool.platform, "machine", lambda: "x86_64")
+    with pytest.raises(SystemExit, match="Darwin on x86_64, where there is no TensorFlow; it runs on arm64"):
+        setup_tool.check_python()
+
+
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
 def test_setup_names_a_missing_venv_module(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)

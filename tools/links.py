@@ -22,16 +22,22 @@ HOST = "https://github.com/"
 COLAB = "https://colab.research.google.com/"
 BRANCH = "main"
 
+# How the helpers come from a ZIP in Colab: what the set-up cell and README.md say alike.
+FROM_ZIP = (
+    "!pip list --format=freeze > installed.txt",
+    '!pip install --quiet --constraint installed.txt "kuzushiji[notebooks] @ file:///content/series.zip"',
+)
+
 # The set-up cell: one of two beginnings, one end.
-ABSENT = """\
+ABSENT = f"""\
 import importlib.util
 
 if importlib.util.find_spec("kuzushiji") is None:
     raise RuntimeError(
         'The helpers are not installed. In a copy of this series: pip install ".[notebooks]". In Colab: put the series '
         "at /content/series.zip (README.md, section Colab) and run in a new cell:\\n\\n"
-        "!pip list --format=freeze > installed.txt\\n"
-        '!pip install --quiet --constraint installed.txt "kuzushiji[notebooks] @ file:///content/series.zip"'
+        "{FROM_ZIP[0]}\\n"
+        '{FROM_ZIP[1]}'
     )
 """
 PRESENT = """\
@@ -66,8 +72,8 @@ along:
 4. Run in a new first cell; it works in silence for a minute or two:
 
 ```
-!pip list --format=freeze > installed.txt
-!pip install --quiet --constraint installed.txt "kuzushiji[notebooks] @ file:///content/series.zip"
+{FROM_ZIP[0]}
+{FROM_ZIP[1]}
 ```
 
 This installs the helpers and what Colab lacks; TensorFlow, Keras, NumPy, JAX and all else stay in the versions that are

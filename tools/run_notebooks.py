@@ -105,7 +105,7 @@ def write_page(notebook, name):
 def write_index(rows):
     """A table of contents of all pages in build/: those of this run with their seconds and data."""
     quick = ", quick mode" if os.environ.get("KUZUSHIJI_QUICK") == "1" else ""
-    notes = {name: f"{seconds:.0f} s, {data}{quick}" for name, _, seconds, data in rows}
+    notes = {name: f"{seconds:.0f} s, {data}{quick}" for name, seconds, data in rows}
     items = ""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         title = html.escape(title_of(nbformat.read(path, as_version=4)))
@@ -170,9 +170,9 @@ def report_failure(path, notebook, error):
 def print_table(rows):
     width = max(len(row[0]) for row in rows)
     print(f"\n{'notebook':{width}}  seconds  data")
-    for name, _, seconds, data in rows:
+    for name, seconds, data in rows:
         print(f"{name:{width}}  {seconds:7.0f}  {data}")
-    print(f"{'all':{width}}  {sum(row[2] for row in rows):7.0f}\n")
+    print(f"{'all':{width}}  {sum(row[1] for row in rows):7.0f}\n")
 
 
 def main():
@@ -218,7 +218,7 @@ def main():
             total=cells, desc=f"{position}/{len(paths)} {path.stem}", unit="cell", file=sys.stdout, ncols=100
         ) as bar:
             notebook, error = execute(path, bar)
-        rows.append((path.stem, title_of(notebook), time.monotonic() - started, data_line(notebook)))
+        rows.append((path.stem, time.monotonic() - started, data_line(notebook)))
         if error or not options.in_place:
             (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
             nbformat.write(notebook, BUILD / "notebooks" / f"{path.stem}{'.failed' if error else ''}.ipynb")
