@@ -44,7 +44,7 @@ OFFLINE = KUZUSHIJI_DATA= KUZUSHIJI_CACHE="$(CURDIR)/build/nothing" NO_PROXY= no
 	https_proxy=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9
 
 test-offline: setup  ## test every notebook in quick mode with no data source at all
-	$(OFFLINE) $(VENV_PYTHON) -c 'from kuzushiji import data; assert data.kmnist_source() == "eigenkana"'
+	$(OFFLINE) $(VENV_PYTHON) -c 'from kuzushiji.datasets import kmnist_source; assert kmnist_source() == "eigenkana"'
 	$(OFFLINE) KUZUSHIJI_QUICK=1 $(NBVAL)
 
 test-full: setup  ## test the reader's run of every notebook on the full real data

@@ -12,10 +12,10 @@ from pathlib import Path
 import common
 import numpy as np
 
-from kuzushiji.errors import DataError
-from kuzushiji.formats import replacing
+from kuzushiji import DataError
+from kuzushiji.files import replacing
 
-EPOCHS = {"simple": 12, "residual": 11}  # as published, and as in notebook 03 (cnn.FINAL_EPOCHS)
+EPOCHS = {"simple": 12, "residual": 11}  # as published, and as in notebook 03 (training.FINAL_EPOCHS)
 PRECISION = "mixed_bfloat16"  # of the residual network, as in notebook 03
 SIMPLE_ONLY = ("l1_size", "l2_size", "fc1_size", "dropout_1", "dropout_2")
 
@@ -83,20 +83,20 @@ def new_model(options, steps):
     """The compiled network of the recipe, for `steps` batches of training."""
     import keras
 
-    from kuzushiji import cnn
+    from kuzushiji import networks, training
 
     keras.utils.set_random_seed(options.seed)
     if options.recipe == "simple":
         dropouts = (options.dropout_1, options.dropout_2)
         filters = (options.l1_size, options.l2_size)
-        model = cnn.baseline_network(options.num_classes, filters, options.fc1_size, dropouts)
+        model = training.baseline_network(options.num_classes, filters, options.fc1_size, dropouts)
         model.compile(keras.optimizers.Adadelta(1.0), "categorical_crossentropy", metrics=["accuracy"])
         return model
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(PRECISION)
-    model = cnn.residual_network(classes=options.num_classes)
+    model = networks.residual_network(classes=options.num_classes)
     keras.config.set_dtype_policy(before)
-    cnn.compile_residual(model, steps)
+    training.compile_residual(model, steps)
     return model
 
 
@@ -159,7 +159,7 @@ def run(options):
     config = common.configuration(options, data, "cnn")
     log = common.start_log(options, config)
 
-    from kuzushiji.augment import augment
+    from kuzushiji.numpy_augment import augment
     from kuzushiji.training import Batches, fit
 
     images, labels = (array[data.part] for array in data.train)

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kuzushiji import catalogue, load_classmap, load_k49, load_kmnist
-from kuzushiji.data import SPLITS, find_part
-from kuzushiji.errors import DataError, Unreachable
-from kuzushiji.formats import replacing
+from kuzushiji import DataError, Unreachable, load_classmap, load_k49, load_kmnist, registry
+from kuzushiji.datasets import SPLITS, find_part
+from kuzushiji.files import replacing
 
 # The options of the W&B benchmark (wandb/kmnist) with their defaults; ours have the same names, and more.
 WANDB_OPTIONS = {
@@ -200,33 +199,31 @@ def classes_of(dataset):
     return len(load_classmap(dataset))
 
 
-def use_data_home(options):
-    """Let the data layer look into --data_home, or into ./dataset where that folder exists, and nowhere else."""
+def data_home(options):
+    """The folder that --data_home names, or ./dataset where that exists, with all files in it; None for neither."""
     given = options.data_home is not None
     folder = Path(options.data_home if given else OLD_DATA_HOME).expanduser()
     if not folder.is_dir():
         if given:
             raise DataError(f"--data_home {folder} is not a folder: correct it, or leave it out to have the data found")
-        return
-    os.environ["KUZUSHIJI_DATA"] = str(folder)
-    parts = catalogue.PARTS[options.dataset].values()
-    found = {part.name: find_part(part) for part in parts}
-    missing = [name for name, path in found.items() if path is None or not path.is_relative_to(folder)]
+        return None
+    missing = [part.name for part in registry.PARTS[options.dataset].values() if find_part(part, folder) is None]
     if missing:
         raise DataError(
             f"{folder} lacks {', '.join(missing)}: name another folder with --data_home, or fill this one with "
             f"`python -m kuzushiji download {options.dataset} --to {folder}`"
         )
+    return folder
 
 
 def load(options):
     """The data set that the options ask for, as Data; never eigenkana. Raises DataError."""
-    use_data_home(options)
+    folder = data_home(options)
     try:
         if options.dataset == "kmnist":
-            splits = [load_kmnist(split, source="kmnist") for split in SPLITS]
+            splits = [load_kmnist(split, "kmnist", folder) for split in SPLITS]
         else:
-            splits = [load_k49(split) for split in SPLITS]
+            splits = [load_k49(split, folder) for split in SPLITS]
     except Unreachable as error:
         raise DataError(
             f"{options.dataset} is not on this machine and no source answers; a benchmark is never measured on "

@@ -10,7 +10,7 @@ import time
 import common
 import numpy as np
 
-from kuzushiji.errors import DataError
+from kuzushiji import DataError
 
 BLOCK = 500  # images read at a time, between two steps of the progress bar
 
@@ -58,7 +58,7 @@ def flat(images):
 
 def predict(model, images, what):
     """Labels [n] of uint8 images [n, 28, 28], block by block."""
-    from kuzushiji.progress import progress_bar
+    from kuzushiji.files import progress_bar
 
     labels = []
     with progress_bar(len(images), what, unit="image") as bar:

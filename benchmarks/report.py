@@ -166,7 +166,7 @@ def draw():
     import matplotlib.pyplot as plt
     import numpy as np
 
-    from kuzushiji.plots import ACCENT, INK, PALETTE, QUIET, small_png, use_style
+    from kuzushiji.figures import ACCENT, INK, PALETTE, QUIET, small_png, use_style
 
     use_style()
     shown = json.loads(figure_data())

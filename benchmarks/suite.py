@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from kuzushiji import DataError, load_kmnist, results  # noqa: E402
-from kuzushiji.data import build_folder  # noqa: E402
+from kuzushiji.paths import build_folder  # noqa: E402
 
 SOURCE = "benchmarks"
 NOTEBOOK = "03_cnn_from_scratch"

@@ -11,7 +11,7 @@ import time
 import common
 import numpy as np
 
-from kuzushiji.errors import DataError
+from kuzushiji import DataError
 
 COMPONENTS = 50
 SEARCH_IMAGES = 10_000
@@ -47,7 +47,7 @@ def some(rows, number, seed):
 
 def search(options, data):
     """The pair (cost, gamma) that reads most validation images right, with the share that it does."""
-    from kuzushiji.progress import progress_bar
+    from kuzushiji.files import progress_bar
 
     rows = some(data.part, SEARCH_IMAGES, options.seed)
     images, labels = (array[rows] for array in data.train)

@@ -1,38 +1,42 @@
 """Helpers of the Kuzushiji tutorial series: the data, the font and the plots, and nothing a reader came to learn."""
 
+import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-# Loaded at first use, so that `import kuzushiji` costs nothing.
-_HOME = {
-    "load_kmnist": "data",
-    "load_k49": "data",
-    "load_classmap": "data",
-    "load_kkanji": "kanji",
-    "data_folder": "data",
-    "build_folder": "data",
-    "load_hentaigana": "data",
-    "DataError": "errors",
-    "Unreachable": "errors",
-    "read": "reading",
-    "start": "session",
-    "DrawingPad": "pad",
-    "show": "plots",
-    "image_grid": "plots",
-    "plot_embedding": "plots",
-    "draw_images_at": "plots",
-    "PALETTE": "plots",
-    "ACCENT": "plots",
-    "QUIET": "plots",
-    "INK": "plots",
-}
-__all__ = list(_HOME)
+from .paths import DataError, Unreachable, build_folder, data_folder
+
+try:
+    from .datasets import load_classmap, load_foreign_land, load_hentaigana, load_k49, load_kmnist, load_specimens
+    from .kkanji import load_kkanji
+    from .notebook import start
+    from .reading import read
+except ModuleNotFoundError as error:
+    if sys.argv[:1] != ["-m"]:
+        raise
+    # `python -m kuzushiji` imports this file before its own guard
+    print(f"kuzushiji: this Python has no {error.name}; the series' own is .venv/bin/python", file=sys.stderr)
+    sys.exit(2)
+
+if TYPE_CHECKING:  # for editors
+    from .figures import ACCENT, INK, PALETTE, QUIET, draw_images_at, image_grid, plot_embedding, show  # noqa: F401
+    from .pad import DrawingPad  # noqa: F401
+
+# matplotlib and anywidget take seconds to import, and not everybody has anywidget: no star import brings the pad.
+_FIGURES = ("show", "image_grid", "plot_embedding", "draw_images_at", "PALETTE", "ACCENT", "QUIET", "INK")
+_LATER = dict.fromkeys(_FIGURES, "figures") | {"DrawingPad": "pad"}
+
+__all__ = [
+    "DataError", "Unreachable", "build_folder", "data_folder", "load_classmap", "load_foreign_land", "load_hentaigana",
+    "load_k49", "load_kkanji", "load_kmnist", "load_specimens", "read", "start", *_FIGURES,
+]  # fmt: skip
 
 
 def __getattr__(name):
-    if name in _HOME:
-        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *_LATER})

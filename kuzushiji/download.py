@@ -1,66 +1,48 @@
-"""Fetching an official file: several sources, time-outs, retries, a progress bar, and nothing unverified kept."""
+"""Downloading one official file with pooch: several sources, a file that goes on where it stopped, reasons in words."""
 
-import hashlib
+import os
+import re
 import threading
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from .catalogue import OLD_RELEASE_BLOB, OLD_RELEASE_MD5, file_names, urls
-from .errors import DataError, Unreachable
-from .formats import looks_like_html, replacing
-from .progress import progress_bar
+from . import registry
+from .files import digest_of, looks_like_html, progress_bar, writing
+from .paths import DataError, Unreachable
 
-PROBE_SECONDS = 8  # all sources are asked at once; whoever has not answered by then counts as unreachable
+PROBE_SECONDS = 6  # all sources are asked at once; whoever has not answered by then counts as unreachable
 TIMEOUT = (8, 20)  # seconds to connect, and to wait for the next bytes
-ATTEMPTS = 2  # for each source that answered
-STALE_SECONDS = 24 * 3600  # an unfinished file of this age belongs to a download that was killed
+PROCESS = uuid.uuid4().hex[:8]  # a process's number is not its own where two machines share a folder
+IDLE_SECONDS = 60  # an unfinished download without a new byte for so long belongs to nobody
+CAUSES = {  # what the texts of errors hold, on Linux, macOS and Windows
+    "ProxyError": "the proxy refused, or could not be reached",
+    "Name or service not known": "host name not found",
+    "getaddrinfo failed": "host name not found",
+    "Failed to resolve": "host name not found",
+    "Connection refused": "connection refused",
+    "actively refused": "connection refused",
+    "reset by peer": "connection reset",
+    "No route to host": "no route to the host",
+    "timed out": "timed out",
+    "IncompleteRead": "connection closed before the end of the file",
+    "CERTIFICATE": "certificate not accepted",
+    "Network is unreachable": "network unreachable",
+}
 
 
-def digests(path):
-    """MD5, SHA-256 and git blob id (SHA-1 over a header and the bytes) of a file, as a dictionary of hex strings."""
-    path = Path(path)
-    sums = {
-        "md5": hashlib.md5(),
-        "sha256": hashlib.sha256(),
-        "blob": hashlib.sha1(b"blob %d\0" % path.stat().st_size),
-    }
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            for digest in sums.values():
-                digest.update(block)
-    return {name: digest.hexdigest() for name, digest in sums.items()}
-
-
-def is_old_release(name, sums):
-    """Whether the digests `sums` of a file called `name` are those of the release before 5 February 2019."""
-    return OLD_RELEASE_MD5.get(name) == sums["md5"] or OLD_RELEASE_BLOB.get(name) == sums["blob"]
-
-
-def verify_file(path, part):
-    """Hold a file against the size and every digest known of the official `part`.
-
-    Raises DataError that says what the file is instead: a web page, the old release, truncated, or altered.
-    """
-    if looks_like_html(path):
-        raise DataError(f"a web page came instead of {part.name}")
-    sums = digests(path)
-    if is_old_release(part.name, sums):
-        raise DataError(f"{part.name} is the OLD release (before 5 February 2019), whose images differ")
-    size = Path(path).stat().st_size
-    if size != part.size:
-        raise DataError(f"{part.name} has {size:,} bytes, expected {part.size:,}")
-    for kind in ("sha256", "md5", "blob"):
-        expected = getattr(part, kind)
-        if expected and sums[kind] != expected:
-            raise DataError(f"{part.name} has the right size but {kind} {sums[kind]}, expected {expected}")
+def is_old_release(path, name):
+    """Whether the file at `path` is the official file `name` of the release before 5 February 2019."""
+    old = registry.OLD_RELEASE.get(name)
+    return old is not None and digest_of(path, old.split(":")[0]) == old
 
 
 def probe(addresses):
-    """Ask all addresses at once for their first bytes.
+    """Ask all addresses at once, for PROBE_SECONDS at most: {address: why it failed, "" where it did not}.
 
-    Returns those that answered with success, in the given order, and a dictionary of the failures of the others.
-    Takes at most PROBE_SECONDS, whatever the network does: the threads that still wait are left behind.
+    Threads that still wait by then are left behind.
     """
     import requests
 
@@ -70,9 +52,9 @@ def probe(addresses):
         try:
             with requests.get(address, stream=True, timeout=PROBE_SECONDS) as response:
                 response.raise_for_status()
-                answers[address] = None
-        except requests.RequestException as error:
-            answers[address] = explain(error)
+                answers[address] = ""
+        except Exception as error:  # broken settings raise nearly everything, before requests can wrap it
+            answers[address] = explain(error, address)
 
     threads = [threading.Thread(target=ask, args=(address,), daemon=True) for address in addresses]
     for thread in threads:
@@ -80,92 +62,134 @@ def probe(addresses):
     deadline = time.monotonic() + PROBE_SECONDS
     for thread in threads:
         thread.join(max(0, deadline - time.monotonic()))
-    answers = dict(answers)
-    failures = {a: answers.get(a, f"no answer in {PROBE_SECONDS} s") for a in addresses}
-    return [a for a in addresses if failures[a] is None], {a: f for a, f in failures.items() if f is not None}
+    return {address: answers.get(address, f"no answer in {PROBE_SECONDS} s") for address in addresses}
 
 
-def explain(error):
-    """A network error in a few words: the innermost cause, without the object addresses that requests prints."""
+def setting_at_fault(address, text):
+    """The setting of this machine that kept a request from being sent, and what to do; "" where none did."""
+    import requests
+
+    bundle = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), None)
+    if bundle and ("TLS CA certificate bundle" in text or "NO_CERTIFICATE" in text):
+        return f"{bundle} names a file of certificates that cannot be used: correct it, or unset it"
+    proxy = requests.utils.select_proxy(address, requests.utils.get_environ_proxies(address)) or ""
+    names = [name for name, value in os.environ.items() if name.lower().endswith("_proxy") and value == proxy]
+    name = names[0] if names else "the system's proxy setting"
+    if "dependencies for SOCKS" in text:
+        return f"{name} names a SOCKS proxy, for which the package PySocks is missing: install it, or unset {name}"
+    if "ProxyError" in text:
+        return f"the proxy that {name} names refused, or could not be reached: correct it, or unset it"
+    with suppress(ValueError):  # what cannot be taken apart
+        url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        known = url.scheme in ("http", "https", "socks4", "socks4a", "socks5", "socks5h") and url.port != 0
+        if not proxy or known and re.fullmatch(r"[\w.:%-]+", url.hostname or ""):
+            return ""
+    return f"{name} names a proxy whose address cannot be used: correct it, or unset it"
+
+
+def explain(error, address):
+    """A network error in a few words: a setting at fault, or the innermost cause without what requests wraps it in."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code} {response.reason}"
     text = f"{type(error).__name__} {error}"
-    for sign, words in (
-        ("Name or service not known", "host name not found"),
-        ("Failed to resolve", "host name not found"),
-        ("Connection refused", "connection refused"),
-        ("timed out", "timed out"),
-        ("IncompleteRead", "connection closed before the end of the file"),
-        ("CERTIFICATE", "certificate not accepted"),
-        ("ProxyError", "the proxy refused"),
-        ("Network is unreachable", "network unreachable"),
-    ):
-        if sign.lower() in text.lower():
-            return words
-    return type(error).__name__
+    causes = [words for sign, words in CAUSES.items() if sign.lower() in text.lower()]
+    inner = re.split(r"object at 0x\w+>[:,]? ?|Caused by ", text)[-1].strip("()'\" ")
+    return setting_at_fault(address, text) or next(iter(causes), f"no usable answer ({inner})")
 
 
-def fetch(dataset, name, folder, verify):
-    """Download the official file `name` of `dataset` into `folder` and return its path.
+class WrongFile(ValueError):
+    """What came is not the official file. pooch tries once more, from the beginning: a leftover may have been wrong."""
 
-    `verify(path)` must raise DataError for a file that is not the official one; only a verified file takes its name,
-    so a killed or failed download leaves nothing that could pass for good, and two processes do each other no harm.
-    Raises Unreachable with every source and its failure, and DataError where `folder` cannot be written.
-    """
+
+def receive(address, name, partial):
+    """Download `name` to the path `partial`, from where an unfinished download ended if the server allows it."""
     import requests
 
-    path = Path(folder) / name
-    remove_stale(path)
-    answering, failures = probe(urls(dataset, name))
-    for address in answering:
-        for _ in range(ATTEMPTS):
-            try:
-                with replacing(path) as temporary:
-                    receive(address, temporary, name)
-                    verify_download(verify, temporary)
-                return path
-            except requests.RequestException as error:
-                failures[address] = explain(error)
-            except WrongContent as error:
-                failures[address] = str(error)
-                break
-    raise Unreachable(
-        f"{name} could not be had from any source:\n"
-        + "\n".join(f"  {address}: {failure}" for address, failure in failures.items())
-        + f"\nTry again later, or bring the files of this data set ({', '.join(file_names(dataset))}): into "
-        f"data/{dataset}/ of the series, or into a folder that KUZUSHIJI_DATA names (see data/README.md)."
-    )
-
-
-def receive(address, path, name):
-    """Write what an address sends to `path`, with a progress bar; raises RequestException where it stops too early."""
-    import requests
-
-    with requests.get(address, stream=True, timeout=TIMEOUT) as response, open(path, "wb") as file:
+    adopt(name, partial)
+    with suppress(OSError):  # no other process may take it while this one waits for the first bytes
+        os.utime(partial)
+    start = partial.stat().st_size if partial.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with requests.get(address, stream=True, timeout=TIMEOUT, headers=headers) as response:
+        if start and response.status_code == 416:  # nothing is missing
+            return
         response.raise_for_status()
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            start = 0  # the whole file comes
         length = response.headers.get("Content-Length", "")
-        with progress_bar(int(length) if length.isdecimal() else None, name, "B") as bar:
+        total = start + int(length) if length.isdecimal() else None
+        with open(partial, "r+b" if start else "wb") as file, progress_bar(total, name, "B") as bar:
+            file.seek(start)
+            bar.update(start)
             for block in response.iter_content(1 << 16):
                 file.write(block)
                 bar.update(len(block))
 
 
-class WrongContent(Exception):
-    """What came is not the official file; another try at the same address would bring the same."""
-
-
-def verify_download(verify, path):
-    """Run `verify` on a finished download, marking its DataError as the source's fault rather than the disk's."""
-    try:
-        verify(path)
-    except DataError as error:
-        raise WrongContent(str(error)) from error
-
-
-def remove_stale(path):
-    """Remove what a killed download of `path` left behind a day ago or more; a younger one may still be running."""
-    for leftover in path.parent.glob(path.name + ".*.part"):
-        with suppress(OSError):  # another process may have been faster, or the folder be read-only
-            if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+def adopt(name, partial):
+    """Take over the largest unfinished download of `name` that no process writes any more; the others are removed."""
+    with suppress(OSError):  # another process may have been faster
+        left = [path for path in partial.parent.glob(f"{name}.*.partial") if path != partial]
+        left = [path for path in left if time.time() - path.stat().st_mtime > IDLE_SECONDS]
+        for leftover in sorted(left, key=lambda path: path.stat().st_size):
+            os.utime(leftover)  # before another process sees it
+            if partial.exists() and partial.stat().st_size >= leftover.stat().st_size:
                 leftover.unlink()
+            else:
+                os.replace(leftover, partial)
+
+
+def fetch(dataset, name, folder, digest=None, check=lambda path: None):
+    """Download the official file `name` of `dataset` into `folder` with pooch; returns its path.
+
+    pooch holds it against `digest` ("sha256:..." or "md5:..."), and `check(path)` raises DataError for what is not the
+    official file: only a verified file takes its name. Raises Unreachable with every source and its failure, DataError
+    where `folder` cannot be written. Bytes gather in NAME.PROCESS.partial, which only this process writes.
+    """
+    import pooch
+    import requests
+
+    folder, addresses = Path(folder).expanduser().absolute(), registry.urls(dataset, name)
+    partial = folder / f"{name}.{PROCESS}.partial"
+
+    def download(address, output, _):
+        try:
+            receive(address, name, partial)
+        except BaseException:
+            with suppress(OSError):  # what is left, the next process may take over at once
+                os.utime(partial, (0, 0))
+            raise
+        try:
+            if looks_like_html(partial):
+                raise WrongFile(f"a web page came instead of {name}")
+            if is_old_release(partial, name):
+                raise WrongFile(f"{name} is the OLD release (before 5 February 2019), whose images differ")
+            check(partial)
+        except (WrongFile, DataError) as error:
+            partial.unlink()
+            raise WrongFile(str(error)) from error
+        os.replace(partial, output)
+
+    pooch.get_logger().setLevel("ERROR")
+    failures = probe(addresses)
+    for address in [address for address in addresses if not failures[address]]:
+        source = pooch.create(folder, "", registry={name: digest}, urls={name: address}, retry_if_failed=1)
+        with writing(folder / name):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                return Path(source.fetch(name, downloader=download))
+            except requests.RequestException as error:
+                failures[address] = explain(error, address)
+            except WrongFile as error:
+                failures[address] = str(error)
+            except ValueError as error:
+                other = f"a file came whose digest is not that of {name}"
+                failures[address] = other if "known hash" in str(error) else explain(error, address)
+    tried = "\n".join(f"  {address}: {failures[address]}" for address in addresses)
+    unreachable = Unreachable(
+        f"{name} could not be had from any source:\n{tried}\nTry again later, or bring the files of this data set into "
+        f"{folder}, or into a folder that KUZUSHIJI_DATA names (data/README.md lists them)."
+    )
+    unreachable.setting = next((reason for reason in failures.values() if "unset" in reason), "")
+    raise unreachable

@@ -5,13 +5,16 @@ import io
 from pathlib import Path
 
 import anywidget
+import matplotlib.pyplot as plt
 import numpy as np
-import traitlets
 from PIL import Image, ImageDraw
+from traitlets import Dict, Float, List, TraitError, Unicode, observe, validate
 
+from .figures import INK, QUIET
 from .reading import percent
 
 SIDE = 140  # pixels of the picture that is read, each way: five times those of Kuzushiji-MNIST
+OVER = 0.2  # how far a stroke may run over the edge, as a share of the side; pad.js cuts there too
 FINER = 4  # the ink is drawn so many times larger, then shrunk: soft edges
 INVITATION = "Draw one kana."
 
@@ -24,28 +27,25 @@ class DrawingPad(anywidget.AnyWidget):
 
     `read` takes the picture, uint8 [140, 140] with dark ink (0) on white paper (255), and returns something with two
     attributes: `kana`, a list of (character, romaji, probability 0 to 1) with the most likely first, and `rejected`,
-    true where the picture is none of them ("unknown" is shown). It is called after every stroke, never for blank paper.
-    An error that it raises is shown in the place of the reading, and kept as `pad.error`.
+    true where the picture is none of them. It is called after every stroke, never for blank paper; an error that it
+    raises is shown in the place of the reading, and kept as `pad.error`. `brush` is the width of a stroke as a share
+    of the pad's side, 0.01 to 0.3. Raises TypeError where `read` cannot be called, ValueError for another brush.
 
-    `brush` is the width of a stroke as a share of the pad's side, 0.01 to 0.3.
-
-    Everything the mouse can do can be done without it. The buttons take the keyboard's focus. `pad.image = array`
-    puts a picture on the paper and reads it; `pad.strokes = [...]` draws. (A picture file needs no pad:
-    `kuzushiji.reading.read(path)`.) `pad.picture()` draws the pad as a figure, for those who do not run the notebook.
-
-    Raises TypeError where `read` cannot be called, ValueError for a brush out of range.
+    Everything can be done without a mouse: the buttons take the keyboard's focus, `pad.image = array` puts a picture
+    on the paper and reads it, `pad.strokes = [...]` draws. `pad.picture()` draws the pad as a figure, for those who do
+    not run the notebook.
     """
 
     _esm = Path(__file__).with_name("pad.js")
     _css = Path(__file__).with_name("pad.css")
 
-    strokes = traitlets.List(
-        help="the strokes in their order, each a list of points (x, y) as shares of the pad's side: (0, 0) is the "
-        "upper left corner, (1, 1) the lower right one. Assign a whole list; a bad one raises traitlets.TraitError."
+    strokes = List(
+        help="the strokes in order, each a list of points (x, y) as shares of the pad's side, (0, 0) upper left; "
+        "a stroke over the edge may reach from -0.2 to 1.2. Assign a whole list; a bad one raises traitlets.TraitError."
     ).tag(sync=True)
-    brush = traitlets.Float(0.07, read_only=True, help="width of a stroke as a share of the pad's side").tag(sync=True)
-    _paper = traitlets.Unicode(help="the picture given as `image`, as a data URL; empty for white paper").tag(sync=True)
-    _answer = traitlets.Dict(help="the two lines of the reading, and its number").tag(sync=True)
+    brush = Float(0.07, read_only=True, help="width of a stroke as a share of the pad's side").tag(sync=True)
+    _paper = Unicode(help="the picture given as `image`, as a data URL; empty for white paper").tag(sync=True)
+    _answer = Dict(help="the two lines of the reading, and its number").tag(sync=True)
 
     def __init__(self, read, brush=0.07):
         if not callable(read):
@@ -62,18 +62,18 @@ class DrawingPad(anywidget.AnyWidget):
     def image(self):
         """The picture on the pad: uint8 [140, 140], dark ink (0) on white paper (255).
 
-        Assign uint8 [height, width] of any size to put it on the pad in place of what is there; it is fitted into the
-        square, and inverted where its border is dark, as that of KMNIST's images is. Raises ValueError for others.
+        Assign uint8 [height, width] of any size to put it in the place of what is there, as `fitted` does.
         """
         paper = self._given if self._paper else np.full((SIDE, SIDE), 255, np.uint8)
         return np.minimum(paper, ink(self.strokes, self.brush))
 
     @image.setter
     def image(self, image):
-        self._given = fitted(image)
+        self._given, png = fitted(image), io.BytesIO()
+        Image.fromarray(self._given).save(png, "PNG")
         with self.hold_trait_notifications():
             self.strokes = []
-            self._paper = data_url(self._given)
+            self._paper = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
     def clear(self):
         """Take a new sheet of paper."""
@@ -82,14 +82,7 @@ class DrawingPad(anywidget.AnyWidget):
             self._paper = ""
 
     def picture(self, ax=None):
-        """Draw the pad and its reading as it stands now with matplotlib; returns the figure.
-
-        The characters need the font that `kuzushiji.start()` sets. With `ax` it is drawn there.
-        """
-        import matplotlib.pyplot as plt
-
-        from .plots import INK, QUIET
-
+        """Draw the pad and its reading with matplotlib, in `ax` where one is given; returns the figure."""
         if ax is None:
             _, ax = plt.subplots(figsize=(2.6, 3.1))
         ax.imshow(self.image, cmap="gray", vmin=0, vmax=255, extent=(0, 1, 1, 0))
@@ -103,21 +96,21 @@ class DrawingPad(anywidget.AnyWidget):
     def __repr__(self):
         return f"DrawingPad: {self._answer['first']}"
 
-    @traitlets.validate("strokes")
+    @validate("strokes")
     def _valid_strokes(self, proposal):
         # TraitError is the one error on which traitlets puts the old value back.
         try:
             strokes = [np.asarray(stroke, dtype=float) for stroke in proposal["value"]]
         except (TypeError, ValueError):
-            raise traitlets.TraitError("a stroke is not a list of points (x, y)") from None
+            raise TraitError("a stroke is not a list of points (x, y)") from None
         for stroke in strokes:
             if stroke.ndim != 2 or stroke.shape[0] == 0 or stroke.shape[1] != 2:
-                raise traitlets.TraitError(f"a stroke has shape {stroke.shape}, expected a list of points (x, y)")
-            if not (np.abs(stroke - 0.5) <= 1).all():  # nan is caught too
-                raise traitlets.TraitError("a stroke leaves the pad: its points are shares of the side, 0 to 1")
+                raise TraitError(f"a stroke has shape {stroke.shape}, expected a list of points (x, y)")
+            if not ((stroke >= -OVER) & (stroke <= 1 + OVER)).all():  # nan is caught too
+                raise TraitError(f"a stroke leaves the pad: its points are shares of the side, {-OVER} to {1 + OVER}")
         return [stroke.tolist() for stroke in strokes]
 
-    @traitlets.observe("strokes", "_paper")
+    @observe("strokes", "_paper")
     def _look(self, _):
         now = (self.strokes, self._paper)
         if now == self._seen:  # both changed at once, and this is the second notice
@@ -125,21 +118,17 @@ class DrawingPad(anywidget.AnyWidget):
         self._seen, self.reading, self.error = now, None, None
         first, rest = INVITATION, ""
         if self.strokes or self._paper:
-            # Nobody is there to catch what is raised while a message of the browser is handled.
             try:
                 self.reading = self.read(self.image)
                 first, rest = lines(self.reading)
-            except Exception as error:
+            except Exception as error:  # nobody could catch it while a message of the browser is handled
                 self.error = error
                 first, rest = "could not be read", str(error) or type(error).__name__
         self._answer = {"first": first, "rest": rest, "number": self._answer["number"] + 1}
 
 
 def ink(strokes, brush, side=SIDE):
-    """Draw strokes with a round brush: uint8 [side, side], ink 0 on paper 255.
-
-    `strokes` is a list of lists of points (x, y), and `brush` the width of a stroke, all as shares of the side.
-    """
+    """Strokes (lists of points) of the width `brush`, all in shares of the side: uint8 [side, side], ink 0 on 255."""
     scale, radius = side * FINER, brush * side * FINER / 2
     page = Image.new("L", (scale, scale), 255)
     draw = ImageDraw.Draw(page)
@@ -164,19 +153,10 @@ def fitted(image, side=SIDE):
     if paper < 128:
         image, paper = 255 - image, 255 - paper
     height, width = (max(1, round(length * side / max(image.shape))) for length in image.shape)
+    small = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
     page = Image.new("L", (side, side), int(paper))
-    page.paste(
-        Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS),
-        ((side - width) // 2, (side - height) // 2),
-    )
+    page.paste(small, ((side - width) // 2, (side - height) // 2))
     return np.asarray(page)
-
-
-def data_url(image):
-    """A grey picture as the data URL of a PNG, which a browser can draw."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def lines(reading):

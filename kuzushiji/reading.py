@@ -4,29 +4,27 @@ The network is notebook 03's, the preparation of the picture and the threshold f
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
-from .data import bundled, load_classmap
-from .errors import DataError
-from .pictures import SIDE, prepare_with_note
+from .datasets import load_classmap
+from .paths import DataError, bundled
 
 
 @dataclass(frozen=True)
 class Reading:
     """What was read of one picture.
 
-    kana: all ten as (character, romaji, probability), the most likely first; the probabilities hold if the picture is
-    one of the ten. rejected: whether the highest of them is below `threshold()`: the picture is probably none of the
-    ten, and `kana` should not be used. image: uint8 [28, 28], what the network saw. note: "" or what else is to be
-    said of the picture.
+    kana: all ten as (character, romaji, probability that it is this one if it is one of the ten), most likely first.
+    rejected: whether the highest probability is below `threshold()`: the picture is probably none of the ten, and
+    `kana` should not be used. image: uint8 [28, 28], what the network saw. note: "" or what else is to be said of it.
     """
 
     kana: list
     rejected: bool
-    image: np.ndarray
+    image: np.ndarray = field(compare=False)  # what was read of it says whether two readings are equal
     note: str = ""
 
     def __str__(self):
@@ -43,37 +41,33 @@ def percent(share):
 
 
 def read(picture):
-    """Read a picture of one character: a path, bytes, open file, Pillow image or array (see `pictures.prepare`).
+    """Read a picture of one character: a path, bytes, open file, Pillow image or array (see `prepare.prepare`).
 
     Returns a Reading. Raises DataError for what is no picture, is damaged, too large, too small or blank.
     """
+    from .prepare import prepare_with_note  # with Pillow and SciPy, which take their time
+
     image, note = prepare_with_note(picture)
     return read_prepared([image], [note])[0]
 
 
 def read_prepared(images, notes=None):
     """Read images uint8 [n, 28, 28] that are prepared already (ink light on 0); returns a list of n Readings."""
-    classmap, limit, logits = load_classmap("kmnist"), threshold(), logits_of(images)
-    names = list(zip(classmap["char"], classmap["romaji"], strict=True))
-    rows = zip(images, notes or [""] * len(images), probabilities(logits), strict=True)
-    readings = []
-    for image, note, shares in rows:
-        ranked = np.argsort(-shares, kind="stable")
-        kana = [(*names[label], float(shares[label])) for label in ranked]
+    names, limit, readings = load_classmap("kmnist")[["char", "romaji"]].to_numpy(), threshold(), []
+    notes = notes or [""] * len(images)
+    for image, note, shares in zip(images, notes, probabilities(logits_of(images)), strict=True):
+        kana = [(*names[label], float(shares[label])) for label in np.argsort(-shares, kind="stable")]
         readings.append(Reading(kana, kana[0][2] < limit, np.asarray(image), note))
     return readings
 
 
 def logits_of(images, batch_size=500):
-    """What the shipped network answers to images uint8 [n, 28, 28]: logits float32 [n, 10], in order of the class map.
-
-    Raises ValueError for another shape or dtype.
-    """
+    """Logits float32 [n, 10], in class map order, of images uint8 [n, 28, 28]. ValueError for another shape, dtype."""
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
+    if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(f"images are {images.dtype} {list(images.shape)}, expected uint8 [n, 28, 28]: prepare them")
     model = network()
-    from .cnn import keras
+    import keras
 
     answers = [np.empty((0, 10), np.float32)]
     for first in range(0, len(images), batch_size):
@@ -84,9 +78,9 @@ def logits_of(images, batch_size=500):
 
 def probabilities(logits):
     """Calibrated probabilities [n, 10] of logits [n, 10]: softmax of the logits over notebook 03's temperature."""
-    scaled = logits.astype(np.float64) / stored("kmnist_cnn.json")["temperature"]
-    shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    from scipy.special import softmax
+
+    return softmax(logits.astype(np.float64) / stored("kmnist_cnn.json")["temperature"], axis=1)
 
 
 def threshold():
@@ -104,10 +98,8 @@ def stored(name):
 def network():
     """The shipped network, loaded once in a process. Raises DataError where Keras or its backend is not installed."""
     try:
-        from .cnn import keras
+        from .networks import keras
     except ModuleNotFoundError as error:
-        raise DataError(
-            f"reading needs Keras and one of its backends, and {error.name} is not installed: "
-            "pip install keras tensorflow"
-        ) from error
+        missing = f"reading needs Keras and one of its backends, and {error.name} is not installed"
+        raise DataError(f"{missing}: pip install keras tensorflow") from error
     return keras.models.load_model(bundled("kmnist_cnn.keras"), compile=False)

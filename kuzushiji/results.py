@@ -4,9 +4,9 @@ import json
 import os
 from importlib.metadata import version
 
-from .data import CHECKOUT, bundled, kmnist_source
-from .errors import DataError
-from .formats import replacing
+from .datasets import kmnist_source
+from .files import replacing
+from .paths import CHECKOUT, DataError, bundled
 
 RESULTS = CHECKOUT / "benchmarks" / "results.json"
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kuzushiji import catalogue, data, formats
-from kuzushiji.download import digests
+from kuzushiji import datasets, files, paths, registry
 
 CHECKOUT = Path(__file__).parent.parent
 SMALL = {"train": 300, "test": 20}  # images of a small release; 300 make a file of several network blocks
@@ -25,10 +24,9 @@ SMALL = {"train": 300, "test": 20}  # images of a small release; 300 make a file
 @pytest.fixture(scope="session")
 def kmnist():
     """The real KMNIST as {split: (images, labels)}; the test is skipped where it is not on this machine."""
-    if any(data.find_part(part) is None for part in catalogue.KMNIST.values()):
+    if any(datasets.find_part(part) is None for part in registry.PARTS["kmnist"].values()):
         pytest.skip("needs the real KMNIST: name its folder in KUZUSHIJI_DATA")
-    paths = data.locate("kmnist")
-    return {split: data.read_split("kmnist", split, paths) for split in data.SPLITS}
+    return {split: datasets.copies("kmnist", split, None) for split in datasets.SPLITS}
 
 
 @pytest.fixture(scope="module")
@@ -56,31 +54,39 @@ def isolated(monkeypatch, tmp_path):
     (checkout / "pyproject.toml").touch()
     for path in (CHECKOUT / "data").glob("*.*"):
         (checkout / "data" / path.name).symlink_to(path)
-    monkeypatch.setattr(data, "CHECKOUT", checkout)
+    monkeypatch.setattr(paths, "CHECKOUT", checkout)
     for name in list(os.environ):
-        if name.lower() in ("kuzushiji_data", "kuzushiji_cache", "http_proxy", "https_proxy", "all_proxy"):
+        if name.lower() in (
+            "kuzushiji_data",
+            "kuzushiji_cache",
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "requests_ca_bundle",
+            "curl_ca_bundle",
+        ):
             monkeypatch.delenv(name)
     forget()
     with socket.socket() as refusing:  # bound, never listening: every connection is refused
         refusing.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{refusing.getsockname()[1]}/{{dataset}}/{{name}}"
-        for dataset in catalogue.SOURCES:
-            monkeypatch.setitem(catalogue.SOURCES, dataset, (dead,))
+        for dataset in registry.SOURCES:
+            monkeypatch.setitem(registry.SOURCES, dataset, (dead,))
         yield checkout
     forget()
 
 
 def forget():
     """Forget what a process decides once."""
-    data._verified_paths.cache_clear()
-    data._announce.cache_clear()
+    datasets._loaded.clear()
+    datasets._said.clear()
 
 
 def fitting_part(official, path, array):
-    """The entry of the catalogue that a small file would have: the same fields known as of the official file."""
-    sums = digests(path) | {"content": hashlib.sha256(array).hexdigest()}
-    known = {field: value for field, value in sums.items() if getattr(official, field)}
-    return dataclasses.replace(official, shape=array.shape, size=path.stat().st_size, **known)
+    """The entry of the registry that a small file would have: the same fields known as of the official file."""
+    digest = files.digest_of(path, official.digest.split(":")[0])
+    content = hashlib.sha256(array).hexdigest() if official.content else ""
+    return dataclasses.replace(official, shape=array.shape, digest=digest, content=content)
 
 
 def noise(n, classes, random):
@@ -89,7 +95,7 @@ def noise(n, classes, random):
 
 
 class Release:
-    """A small release that the catalogue is made to hold for the official one; `folder` has its four NPZ files.
+    """A small release that the registry is made to hold for the official one; `folder` has its four NPZ files.
 
     `make` makes the images and labels of a split, from their number, the number of classes and a numpy Generator.
     """
@@ -100,25 +106,25 @@ class Release:
         for split, n in sizes.items():
             made = zip(("images", "labels"), make(n, classes, random), strict=True)
             self.arrays |= {(split, kind): array.astype(np.uint8) for kind, array in made}
-        for key, official in catalogue.PARTS[dataset].items():
-            formats.write_npz(folder / official.name, self.arrays[key])
+        for key, official in registry.PARTS[dataset].items():
+            files.write_npz(folder / official.name, self.arrays[key])
             self.parts[key] = fitting_part(official, folder / official.name, self.arrays[key])
-        monkeypatch.setitem(catalogue.PARTS, dataset, self.parts)
-        monkeypatch.setattr(catalogue, dataset.upper(), self.parts)
-        monkeypatch.setattr(catalogue, "OLD_RELEASE_BLACK_IMAGE", 3)
+        monkeypatch.setitem(registry.PARTS, dataset, self.parts)
+        monkeypatch.setattr(registry, "OLD_RELEASE_BLACK_IMAGE", 3)
 
     def copy(self, folder):
         """The four files again, in `folder`."""
         return Path(shutil.copytree(self.folder, folder, dirs_exist_ok=True))
 
     def run(self, code):
-        """Start `code` in another process whose catalogue, sources and checkout are those of this test."""
+        """Start `code` in another process whose registry, sources and checkout are those of this test."""
         prelude = (
-            "import sys; from pathlib import Path; from kuzushiji import catalogue, data, download\n"
-            "from kuzushiji.catalogue import Part\n"
-            f"catalogue.PARTS[{self.dataset!r}] = {self.parts!r}\n"
-            f"catalogue.SOURCES = {catalogue.SOURCES!r}\n"
-            f"data.CHECKOUT = Path({str(data.CHECKOUT)!r})\n"
+            "import sys; from pathlib import Path; from kuzushiji import datasets, download, paths, registry\n"
+            "from kuzushiji.registry import Part\n"
+            f"registry.PARTS[{self.dataset!r}] = {self.parts!r}\n"
+            f"registry.OLD_RELEASE_BLACK_IMAGE = {registry.OLD_RELEASE_BLACK_IMAGE}\n"
+            f"registry.SOURCES = {registry.SOURCES!r}\n"
+            f"paths.CHECKOUT = Path({str(paths.CHECKOUT)!r})\n"
         )
         return subprocess.Popen(
             [sys.executable, "-c", prelude + code],
@@ -149,13 +155,14 @@ class Server:
     """A server on this machine. /BEHAVIOUR/NAME serves the bytes `files[NAME]` in the way that BEHAVIOUR says."""
 
     def __init__(self):
-        self.files, self.requests, self.released = {}, [], threading.Event()
+        self.files, self.requests, self.ranges, self.released = {}, [], [], threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 _, behaviour, name = self.path.split("/")
                 server.requests.append(behaviour)
+                server.ranges.append(self.headers.get("Range"))
                 with suppress(OSError):  # the client has hung up
                     getattr(server, behaviour)(self, server.files[name])
 
@@ -193,6 +200,28 @@ class Server:
 
     def good_with_nonsense_as_length(self, handler, body):
         self.answer(handler, body, "banana")
+
+    def resumable(self, handler, body):
+        """Sends what the Range asks for, and no more than the first half where there is none."""
+        wanted = handler.headers.get("Range")
+        if wanted is None:
+            return self.cut(handler, body)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(body):
+            return self.answer(handler, b"", 0, status=416)
+        handler.send_response(206)
+        handler.send_header("Content-Length", len(body) - start)
+        handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        handler.end_headers()
+        handler.wfile.write(body[start:])
+
+    def resumes_or_sends_all(self, handler, body):
+        self.resumable(handler, body) if handler.headers.get("Range") else self.good(handler, body)
+
+    def redirects_nowhere(self, handler, body):
+        handler.send_response(302)
+        handler.send_header("Location", "http://[nowhere/")
+        handler.end_headers()
 
     def slow(self, handler, body):
         self.answer(handler, body, len(body), pause=0.3)

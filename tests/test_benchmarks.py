@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT, Release, contents
 
-from kuzushiji import catalogue, load_classmap, results
+from kuzushiji import load_classmap, registry, results, training
 from kuzushiji.__main__ import main as kuzushiji_command
 
 sys.path[:0] = [str(CHECKOUT / "tools"), str(CHECKOUT / "benchmarks")]
@@ -190,12 +190,12 @@ def real_shapes(monkeypatch):
     """The command is given 7,000 and 2,000 random images in place of the data set."""
     random = np.random.default_rng(0)
 
-    def load(split, source):
+    def load(split, source, folder):
         n = {"train": 7000, "test": 2000}[split]
         return random.integers(0, 256, (n, 28, 28), dtype=np.uint8), (np.arange(n) % 10).astype(np.uint8)
 
     monkeypatch.setattr(common, "load_kmnist", load)
-    monkeypatch.setattr(common, "use_data_home", lambda options: None)
+    monkeypatch.setattr(common, "data_home", lambda options: None)
     monkeypatch.setenv("WANDB_MODE", "disabled")
 
 
@@ -214,8 +214,8 @@ def test_validation_images_come_off_the_training_set(real_shapes):
 
 
 def test_the_split_of_60000_is_that_of_notebook_03(monkeypatch):
-    monkeypatch.setattr(common, "load_kmnist", lambda split, source: (np.zeros((60000, 1)), np.zeros(60000, np.uint8)))
-    monkeypatch.setattr(common, "use_data_home", lambda options: None)
+    monkeypatch.setattr(common, "load_kmnist", lambda split, *_: (np.zeros((60000, 1)), np.zeros(60000, np.uint8)))
+    monkeypatch.setattr(common, "data_home", lambda options: None)
     order = np.random.default_rng(0).permutation(60000)
     assert np.array_equal(loaded().validation, np.sort(order[:6000]))
 
@@ -282,7 +282,7 @@ def test_the_machine_with_a_budget(kmnist_folder, monkeypatch, tmp_path, capfd):
 
 
 def test_k49_neighbours_end_to_end(k49, tmp_path, capfd):
-    assert sorted(contents(k49.folder)) == sorted(part.name for part in catalogue.K49.values())
+    assert sorted(contents(k49.folder)) == sorted(part.name for part in registry.PARTS["k49"].values())
     assert knn_kmnist.main(["--dataset", "k49", "-k", "1", "--json", str(tmp_path / "r.json")]) == 0
     result = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert result["metric"] == "test balanced accuracy" and result["value"] > 0.5
@@ -625,7 +625,7 @@ def test_the_data_sets_own_scripts_read_our_npz(kmnist_folder, small, tmp_path):
     assert kuzushiji_command(["download", "kmnist", "--to", str(tmp_path / "to")]) == 0
     names = ["kmnist-train-imgs.npz", "kmnist-test-imgs.npz", "kmnist-train-labels.npz", "kmnist-test-labels.npz"]
     assert sorted(names) == sorted(contents(tmp_path / "to"))
-    for key, part in catalogue.KMNIST.items():
+    for key, part in registry.PARTS["kmnist"].items():
         assert np.array_equal(np.load(tmp_path / "to" / part.name)["arr_0"], small.arrays[key])
 
 
@@ -640,6 +640,5 @@ def test_a_reader_of_mnists_files_reads_our_idx(kmnist_folder, small, tmp_path):
 
 
 def test_the_residual_recipe_trains_as_long_as_notebook_03():
-    from kuzushiji import cnn
 
-    assert cnn_kmnist.EPOCHS["residual"] == cnn.FINAL_EPOCHS
+    assert cnn_kmnist.EPOCHS["residual"] == training.FINAL_EPOCHS

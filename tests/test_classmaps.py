@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from kuzushiji import catalogue, data, load_classmap
+from kuzushiji import datasets, load_classmap, paths, registry
 
 # SHA-256 of the official files kmnist_classmap.csv and k49_classmap.csv
 OFFICIAL = {
@@ -21,7 +21,7 @@ PARENTS = "安以宇衣於加幾久計己左之寸世曾太知川天止奈仁奴
 
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_first_three_columns_are_the_official_file_byte_for_byte(name):
-    lines = data.bundled(f"{name}_classmap.csv").read_text("utf-8").splitlines()
+    lines = paths.bundled(f"{name}_classmap.csv").read_text("utf-8").splitlines()
     official = "".join(",".join(line.split(",")[:3]) + "\n" for line in lines)
     assert hashlib.sha256(official.encode()).hexdigest() == OFFICIAL[name]
 
@@ -76,12 +76,12 @@ def test_kkanji_rows_are_sorted_by_codepoint_and_kanji_but_for_a_few():
 
 
 def test_kkanji_classes_are_those_of_the_official_paths():
-    names = data.find_file("names.txt.xz")
-    if names is None:
+    names = datasets.find_files("names.txt.xz")
+    if not names:
         pytest.skip("needs the list of the official tar's paths: name its folder in KUZUSHIJI_DATA")
-    with lzma.open(names, "rt", encoding="utf-8") as file:
+    with lzma.open(names[0], "rt", encoding="utf-8") as file:
         paths = sorted(file.read().split())
-    assert hashlib.sha256("\n".join(paths).encode()).hexdigest() == catalogue.KKANJI.paths
+    assert hashlib.sha256("\n".join(paths).encode()).hexdigest() == registry.KKANJI.paths
     assert {path.split("/")[1] for path in paths} == set(load_classmap("kkanji")["codepoint"])
 
 

@@ -22,29 +22,29 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from test_notebooks import ALL, ROOT, code_cells, read
 
-from kuzushiji import plots
+from kuzushiji import figures
 
 WHITE = "#FFFFFF"
 TEXT, MARK, APART = 4.5, 3.0, 10.0
 
 # Every colour but the palette that code writes out, and what it is for.
 ROLES = {
-    plots.INK: "text",
-    plots.ACCENT: "text",
+    figures.INK: "text",
+    figures.ACCENT: "text",
     "#555555": "text",
-    plots.QUIET: "support",  # a line that joins two marks, a box without parameters: nothing is lost with it
+    figures.QUIET: "support",  # a line that joins two marks, a box without parameters: nothing is lost with it
     "#777777": "line",
     "#C9CDD2": "surface",  # behind text in INK
     "#E3E5E8": "support",  # grid lines, and dots of what is not the subject
 }
 # Colours that stand in one figure and mean different things, with the second cue.
 GROUPS = {
-    "ten kana (their names stand on the islands)": plots.PALETTE,
-    "two splits (dot and diamond; solid and dashed)": (plots.PALETTE[0], plots.ACCENT),
-    "five methods (each has a row)": plots.PALETTE[:5],
-    "today's form or another (its kanji is written in it)": (plots.ACCENT, "#C9CDD2"),
-    "a kana among all others (its name is the title)": (plots.PALETTE[0], plots.ACCENT, "#E3E5E8"),
-    "kinds of layers (their names stand below)": (plots.PALETTE[0], plots.PALETTE[2], plots.QUIET),
+    "ten kana (their names stand on the islands)": figures.PALETTE,
+    "two splits (dot and diamond; solid and dashed)": (figures.PALETTE[0], figures.ACCENT),
+    "five methods (each has a row)": figures.PALETTE[:5],
+    "today's form or another (its kanji is written in it)": (figures.ACCENT, "#C9CDD2"),
+    "a kana among all others (its name is the title)": (figures.PALETTE[0], figures.ACCENT, "#E3E5E8"),
+    "kinds of layers (their names stand below)": (figures.PALETTE[0], figures.PALETTE[2], figures.QUIET),
 }
 COLORMAPS = {"gray_r", "gray", "PuOr", "Oranges"}
 
@@ -95,8 +95,8 @@ def test_text_and_marks_have_contrast():
     for colour, role in ROLES.items():
         least = {"text": TEXT, "line": MARK}.get(role, 1)
         assert contrast(colour, WHITE) >= least, f"{colour} is {role}, {contrast(colour, WHITE):.2f} to 1 on white"
-    assert contrast(plots.INK, "#C9CDD2") >= TEXT and contrast(WHITE, plots.ACCENT) >= TEXT
-    assert min(contrast(colour, WHITE) for colour in plots.PALETTE) >= MARK
+    assert contrast(figures.INK, "#C9CDD2") >= TEXT and contrast(WHITE, figures.ACCENT) >= TEXT
+    assert min(contrast(colour, WHITE) for colour in figures.PALETTE) >= MARK
 
 
 @pytest.mark.parametrize("vision", VISIONS)
@@ -123,7 +123,7 @@ def sources():
 
 
 def test_no_colour_is_drawn_that_was_not_checked_here():
-    known = {colour.upper() for colour in (*plots.PALETTE, *ROLES)}
+    known = {colour.upper() for colour in (*figures.PALETTE, *ROLES)}
     for name, text in sources().items():
         written = {colour.upper() for colour in re.findall(r"""["'](#[0-9A-Fa-f]{6})["']""", text)}
         assert written <= known, f"{name}: {written - known}: give each a role in ROLES"
@@ -154,7 +154,7 @@ def test_pictures_of_readme_bring_their_own_paper_to_a_dark_page():
 
 def test_a_transparent_figure_is_made_opaque_before_it_is_shown():
     with matplotlib.rc_context():
-        plots.use_style()
+        figures.use_style()
         figure = plt.figure(facecolor="none")
-        assert is_opaque_on_white(plots.small_png(figure))
+        assert is_opaque_on_white(figures.small_png(figure))
         plt.close(figure)

@@ -5,7 +5,7 @@ import re
 import pytest
 from test_notebooks import ALL, ROOT, anchor, prose, read
 
-from kuzushiji import catalogue, load_classmap, load_hentaigana
+from kuzushiji import load_classmap, load_hentaigana, registry
 
 # Words that a notebook sets in italics to stress them, not to introduce a term.
 STRESSED = {
@@ -94,9 +94,10 @@ def test_links_of_a_document_resolve(name):
 
 @pytest.mark.parametrize("dataset", ["kmnist", "k49", "kkanji"])
 def test_the_data_readme_names_every_file_and_its_official_address(dataset):
-    names, text = catalogue.file_names(dataset), text_of("data/README.md")
+    parts = registry.PARTS.get(dataset, {"tar": registry.KKANJI})
+    names, text = [part.name for part in parts.values()], text_of("data/README.md")
     assert set(names) <= set(re.findall(r"[\w-]+\.(?:npz|tar)", text))
-    assert set(catalogue.urls(dataset, names[0])) & set(re.findall(r"https?://\S+\.(?:npz|tar)", text))
+    assert set(registry.urls(dataset, names[0])) & set(re.findall(r"https?://\S+\.(?:npz|tar)", text))
 
 
 def notebooks_named_in(name):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from kuzushiji import data, eigenkana
+from kuzushiji import eigenkana, load_specimens, paths
 from kuzushiji.eigenkana import Mixture, fit, load_model, sample, save_model
 
 
@@ -38,7 +38,7 @@ def blobs(n, seed=0):
 
 
 def test_shipped_model_is_small_plain_and_of_ten_classes():
-    path = data.bundled("eigenkana.npz")
+    path = paths.bundled("eigenkana.npz")
     assert path.stat().st_size <= 2_000_000
     with np.load(path, allow_pickle=False) as archive:
         assert all(archive[name].dtype != object for name in archive.files)
@@ -50,6 +50,7 @@ def test_shipped_model_is_small_plain_and_of_ten_classes():
         "means": ("uint8", (m, 784)),
         "components": ("int8", (m, c, 784)),
         "scales": ("float32", (m, c)),
+        "parents": ("str32", (m,)),
     }
     assert np.bincount(model.labels, model.counts).tolist() == [6000] * 10
     assert model.counts.min() > 20  # every mean is that of many images: none is an image of the data set
@@ -112,6 +113,7 @@ def test_a_class_without_variation_is_drawn_as_it_is():
         image.reshape(1, 784),
         np.zeros((1, 2, 784), np.int8),
         np.ones((1, 2), np.float32),
+        np.array([""]),
     )
     images, labels = sample(mixture, 3, seed=0)
     assert (images == image).all() and labels.tolist() == [4, 4, 4]
@@ -182,3 +184,51 @@ def test_no_eigenkana_is_a_copy_of_a_training_image(kmnist, drawn):
     copies = np.clip(train[:20].astype(int) + np.random.default_rng(0).integers(-8, 9, (20, 28, 28)), 0, 255)
     assert distance_to_nearest(copies, train).max() < 200  # what this would read for barely altered copies
     assert distance_to_nearest(drawn[0][:1000], train).min() > 500
+
+
+def test_every_shape_has_the_parent_of_its_nearest_specimen(kmnist):
+    images, table = load_specimens(source="kmnist")
+    certain = table["certain"].to_numpy()
+    model = load_model()
+    again = eigenkana.named(model, images[certain], table["label"][certain], table["parent"][certain])
+    assert np.array_equal(again.parents, model.parents) and len(set(model.parents)) == 23
+    with pytest.raises(ValueError, match="give at least one of each class"):
+        eigenkana.named(model, images[:1], table["label"][:1], table["parent"][:1])
+    pixels, means = images[certain].reshape(-1, 784).astype(float), model.means.astype(float)
+    for shape in (0, 47, 100, 159):
+        of_class = np.flatnonzero(table["label"][certain] == model.labels[shape])
+        nearest = of_class[((pixels[of_class] - means[shape]) ** 2).sum(axis=1).argmin()]
+        assert model.parents[shape] == table["parent"][certain].iloc[nearest]
+
+
+def test_a_generated_image_knows_the_shape_it_was_drawn_from():
+    model = load_model()
+    images, labels, shapes = eigenkana.draw(model, 500, seed=3)
+    assert np.array_equal(model.labels[shapes], labels)
+    own = np.abs(images.reshape(500, 784) - model.means[shapes].astype(float)).mean(axis=1)
+    other = np.abs(images.reshape(500, 784) - model.means[np.roll(shapes, 1)].astype(float)).mean(axis=1)
+    assert (own < other).mean() > 0.95
+    again = sample(model, 500, seed=3)
+    assert np.array_equal(again[0], images) and np.array_equal(again[1], labels)
+
+
+def test_amounts_have_the_spread_and_shapes_the_share_that_were_fitted():
+    direction = np.zeros((1, 784), np.int8)
+    direction[0, :400] = 100
+    mixture = Mixture(
+        np.array([4, 4], np.uint8),
+        np.array([90, 10], np.int32),
+        np.full((2, 784), 128, np.uint8),
+        np.stack([direction, 0 * direction]),
+        np.full((2, 1), 0.2, np.float32),
+        np.array(["a", "b"]),
+    )
+    images, _, shapes = eigenkana.draw(mixture, 5000, seed=0)
+    assert np.mean(shapes == 0) == pytest.approx(0.9, abs=0.02)
+    pixels = images.reshape(5000, 784)[shapes == 0].astype(float)
+    assert pixels[:, 0].std() == pytest.approx(20, abs=1) and pixels[:, 500].std() == 0  # 100 steps of 0.2
+
+
+def test_the_two_generated_splits_are_drawn_apart():
+    for split, n, seed in (("train", 60000, 0), ("test", 10000, 1)):
+        assert np.array_equal(eigenkana.generated(split)[0], sample(load_model(), n, seed)[0])

@@ -177,7 +177,7 @@ def test_the_set_up_cell_says_what_to_do_or_installs_where_the_helpers_are_missi
 def test_a_notebook_alone_in_any_folder_finds_helpers_and_data(tmp_path):
     code = install_part(REPO) + links.REST.replace("run = kuzushiji.start()", "")
     code += """
-from kuzushiji.data import CHECKOUT, data_folder
+from kuzushiji.paths import CHECKOUT, data_folder
 images, labels = load_kmnist("test", source="eigenkana")
 print(images.shape, len(load_classmap("kmnist")), data_folder() == CHECKOUT / "data")
 """

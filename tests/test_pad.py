@@ -98,7 +98,8 @@ def test_what_is_not_a_grey_picture_is_refused_and_changes_nothing(pad, seen, im
 
 
 @pytest.mark.parametrize(
-    "strokes", [[[]], [[1, 2]], [[[0, 0, 0]]], [["a"]], [[[0, 7]]], [[[0, float("nan")]]], 3, [[[0, 0], [1]]]]
+    "strokes",
+    [[[]], [[1, 2]], [[[0, 0, 0]]], [["a"]], [[[0, 1.21]]], [[[-0.21, 0]]], [[[0, np.nan]]], 3, [[[0, 0], [1]]]],
 )
 def test_bad_strokes_are_refused_and_change_nothing(pad, seen, strokes):
     pad.strokes = [BAR]
@@ -106,6 +107,12 @@ def test_bad_strokes_are_refused_and_change_nothing(pad, seen, strokes):
         pad.strokes = strokes
     from_browser(pad, strokes=strokes)  # reported by ipywidgets, not raised
     assert pad.strokes == [BAR] and len(seen) == 1
+
+
+def test_a_stroke_may_run_over_the_edge_as_far_as_the_browser_lets_it(pad):
+    pad.strokes = [[[-0.2, 1.2], [1.2, -0.2]]]
+    assert pad.image[139, 0] == pad.image[0, 139] == 0
+    assert "Math.min(1.2, Math.max(-0.2, value))" in Path(pad_module.__file__).with_name("pad.js").read_text()
 
 
 def test_strokes_may_be_arrays_and_a_single_point_is_a_dot(pad):
@@ -148,7 +155,7 @@ def test_ink_has_soft_edges_and_stays_where_it_was_drawn():
 def test_the_picture_shows_ink_and_reading(pad):
     import matplotlib.pyplot as plt
 
-    from kuzushiji.plots import use_style
+    from kuzushiji.figures import use_style
 
     use_style()
     pad.strokes = [BAR]

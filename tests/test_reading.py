@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT
 from PIL import Image
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from test_import import HEAVY, imported
 
-from kuzushiji import DataError, eigenkana, load_classmap, pictures, reading
+from kuzushiji import DataError, eigenkana, load_classmap, reading
 from kuzushiji.__main__ import main
-from kuzushiji.pictures import prepare, prepare_with_note
+from kuzushiji.paths import bundled
+from kuzushiji.prepare import brightness, prepare, prepare_with_note
 
 CLASSMAP = load_classmap("kmnist")
 
@@ -330,7 +333,7 @@ def test_images_that_are_not_prepared_are_refused(images):
 
 def test_without_keras_the_command_says_what_to_install(scan, tmp_path, monkeypatch, capfd):
     reading.network.cache_clear()
-    monkeypatch.setitem(sys.modules, "kuzushiji.cnn", None)
+    monkeypatch.setitem(sys.modules, "kuzushiji.networks", None)
     Image.fromarray(scan).save(tmp_path / "a.png")
     assert main(["read", str(tmp_path / "a.png")]) == 2
     assert "needs Keras" in capfd.readouterr().err
@@ -422,5 +425,52 @@ def test_bad_pictures_are_told_before_anything_heavy_is_loaded():
 
 
 def test_preparing_needs_no_network():
-    assert "kuzushiji.cnn" not in imported("import kuzushiji.reading, kuzushiji.pictures")[1]
-    assert pictures.SIDE == 28
+    assert "kuzushiji.networks" not in imported("import kuzushiji.reading, kuzushiji.prepare")[1]
+
+
+def test_two_readings_of_one_picture_are_equal(clear):
+    first, again, other = (reading.read(on_paper(clear[0][number])) for number in (3, 3, 4))
+    assert first == again and first != other and "unknown" not in str(first)
+
+
+# ------------------------------------------------------------------------------------------------ validation logits
+
+
+@pytest.fixture(scope="module")
+def validation():
+    with np.load(bundled("validation_logits.npz"), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def test_the_validation_part_is_that_of_notebook_03(validation, kmnist):
+    rows = np.sort(np.random.default_rng(0).permutation(60000)[:6000])
+    assert np.array_equal(validation["rows"], rows)
+    assert np.array_equal(validation["labels"], kmnist["train"][1][rows])
+
+
+def test_temperature_and_threshold_come_back_from_the_validation_logits(validation):
+    logits, labels = validation["logits"].astype(float), validation["labels"]
+
+    def surprise(temperature):
+        return -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].mean()
+
+    fitted = minimize_scalar(surprise, bounds=(0.1, 10), method="bounded").x
+    assert fitted == pytest.approx(reading.stored("kmnist_cnn.json")["temperature"], abs=0.01)
+    surest = reading.probabilities(validation["logits"]).max(axis=1)
+    assert np.quantile(surest, 0.01) == pytest.approx(reading.threshold(), abs=0.01)
+
+
+def test_the_validation_logits_are_those_of_the_network_beside_them(validation, kmnist):
+    import keras
+
+    network = keras.models.load_model(bundled("kmnist_cnn_54000.keras"), compile=False)
+    images = kmnist["train"][0][validation["rows"][:500]]
+    logits = keras.ops.convert_to_numpy(network(images[..., None] / np.float32(255), training=False))
+    assert np.abs(logits - validation["logits"][:500]).max() < 1e-3
+
+
+def test_colours_count_as_the_eye_sees_them_and_transparent_ink_lies_on_white_paper():
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    veiled = np.array([[[0, 0, 0, 0], [0, 0, 0, 51], [255, 0, 0, 255]]], np.uint8)
+    for pixels, expected in ((colours, [0.299, 0.587, 0.114]), (veiled, [1, 0.8, 0.299])):
+        assert brightness(pixels.repeat(9, axis=0))[0] == pytest.approx(expected, abs=1e-6)

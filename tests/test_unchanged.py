@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kuzushiji import eigenkana, load_kmnist, pictures, reading
+from kuzushiji import eigenkana, load_kmnist, reading
+from kuzushiji.prepare import prepare
 
 STORED = Path(__file__).with_name("unchanged.npz")
 DIGESTS = {  # SHA-256 of the bytes of the arrays, as published in data/README.md
@@ -63,7 +64,7 @@ def degraded():
 
 
 def prepared():
-    return np.stack([pictures.prepare(picture) for picture in degraded()])
+    return np.stack([prepare(picture) for picture in degraded()])
 
 
 def answers():

@@ -29,7 +29,7 @@ from pathlib import Path
 import jinja2
 import mistune
 
-from kuzushiji.formats import replacing
+from kuzushiji.files import replacing
 from kuzushiji.results import recorded
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -202,7 +202,7 @@ def main():
         os.environ["KUZUSHIJI_MAINTAIN"] = "1"
         paths += [p for p in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")) if not options.names]
     else:
-        from kuzushiji.data import DataError, named_folders
+        from kuzushiji.paths import DataError, named_folders
 
         try:
             named_folders()

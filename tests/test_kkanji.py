@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import os
 import struct
 import tarfile
 import zlib
@@ -12,7 +13,7 @@ import pytest
 from conftest import contents, flip
 from PIL import Image
 
-from kuzushiji import DataError, Unreachable, catalogue, data, download, load_classmap, load_kkanji
+from kuzushiji import DataError, Unreachable, download, load_classmap, load_kkanji, paths, registry
 
 LABELS = [3831, 0, 5, 0, 3000]  # in no order, and both ends of the class map
 IMAGES = np.random.default_rng(0).integers(0, 256, (len(LABELS), 64, 64)).astype(np.uint8)
@@ -49,21 +50,21 @@ def write_tar(path, members):
 
 @pytest.fixture
 def tar(isolated, monkeypatch, tmp_path):
-    """A small tar in a folder that KUZUSHIJI_DATA names, known to the catalogue as the official one."""
+    """A small tar in a folder that KUZUSHIJI_DATA names, known to the registry as the official one."""
     members = sorted(entries())
     order = [int(name[-7:-4]) for name, _ in members]
-    known = catalogue.Kanji(
+    known = registry.Kanji(
         images=len(members),
         content=hashlib.sha256(IMAGES[order]).hexdigest(),
         paths=hashlib.sha256("\n".join(name for name, _ in members).encode()).hexdigest(),
     )
-    monkeypatch.setattr(catalogue, "KKANJI", known)
+    monkeypatch.setattr(registry, "KKANJI", known)
     monkeypatch.setenv("KUZUSHIJI_DATA", str(tmp_path / "named"))
     return write_tar(tmp_path / "named" / "kkanji.tar", entries())
 
 
 def decoded():
-    return contents(data.data_folder() / "kkanji")
+    return contents(paths.data_folder() / "kkanji")
 
 
 def test_tar_is_decoded_in_the_order_of_its_sorted_paths(tar, capfd):
@@ -90,6 +91,13 @@ def link(type_code):
     return entry
 
 
+def sparse():
+    """An entry that says it has a terabyte, and holds none of it."""
+    entry = tarfile.TarInfo("kkanji2/U+4093/sparse.png")
+    entry.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 40)}
+    return entry
+
+
 def other_entry(name):
     return lambda members: [*members, (name, members[0][1])]
 
@@ -98,16 +106,21 @@ def other_png(content):
     return lambda members: [(members[0][0], content(members[0][1])), *members[1:]]
 
 
-ESCAPES = "expected only files kkanji2/U.XXXX/NAME.png: it is not the official tar, and nothing of it was read"
+ESCAPES = "of [0-9,]+ bytes, expected only small files kkanji2/U.XXXX/NAME.png: it is not the official tar"
 BAD = {
-    "escapes": (other_entry("../../escaped.png"), rf"has an entry '\.\./\.\./escaped\.png', {ESCAPES}"),
-    "escapes further down": (other_entry("kkanji2/U+4093/../../../escaped.png"), f"has an entry '.*', {ESCAPES}"),
-    "escapes by backslash": (other_entry("kkanji2/U+4093/..\\escaped.png"), f"has an entry '.*', {ESCAPES}"),
-    "absolute path": (other_entry("/tmp/escaped.png"), f"has an entry '/?tmp/escaped.png', {ESCAPES}"),
-    "symbolic link": (lambda members: [*members, link(tarfile.SYMTYPE)], f"has an entry '.*link.png', {ESCAPES}"),
-    "hard link": (lambda members: [*members, link(tarfile.LNKTYPE)], f"has an entry '.*link.png', {ESCAPES}"),
-    "device": (lambda members: [*members, link(tarfile.CHRTYPE)], f"has an entry '.*link.png', {ESCAPES}"),
-    "foreign file": (other_entry("kkanji2/README.txt"), f"has an entry 'kkanji2/README.txt', {ESCAPES}"),
+    "escapes": (other_entry("../../escaped.png"), rf"has an entry '\.\./\.\./escaped\.png' {ESCAPES}"),
+    "escapes further down": (other_entry("kkanji2/U+4093/../../../escaped.png"), f"has an entry '.*' {ESCAPES}"),
+    "escapes by backslash": (other_entry("kkanji2/U+4093/..\\escaped.png"), f"has an entry '.*' {ESCAPES}"),
+    "absolute path": (other_entry("/tmp/escaped.png"), f"has an entry '/?tmp/escaped.png' {ESCAPES}"),
+    "symbolic link": (lambda members: [*members, link(tarfile.SYMTYPE)], f"has an entry '.*link.png' {ESCAPES}"),
+    "hard link": (lambda members: [*members, link(tarfile.LNKTYPE)], f"has an entry '.*link.png' {ESCAPES}"),
+    "device": (lambda members: [*members, link(tarfile.CHRTYPE)], f"has an entry '.*link.png' {ESCAPES}"),
+    "foreign file": (other_entry("kkanji2/README.txt"), f"has an entry 'kkanji2/README.txt' {ESCAPES}"),
+    "larger than any": (
+        lambda members: [(members[0][0], b"\0" * (1 << 20)), *members[1:]],
+        "of 1,048,576 bytes, expected only small files",
+    ),
+    "sparse": (lambda members: [*members, sparse()], "of 1,099,511,627,776 bytes, expected only small files"),
     "too few": (lambda members: members[1:], "holds 4 images, expected 5: it is truncated or another tar"),
     "too many": (other_entry("kkanji2/U+4093/9.png"), "holds 6 images, expected 5"),
     "another path": (lambda members: other_entry("kkanji2/U+4093/9.png")(members[1:]), "holds other paths than"),
@@ -161,11 +174,44 @@ def test_what_is_no_whole_tar_is_refused_in_one_line(tar, tmp_path, damage):
     assert decoded() == {}
 
 
+def test_a_half_decoded_array_does_not_stay(tar):
+    load_kkanji()
+    left = paths.data_folder() / "kkanji" / "kkanji-images.npy.killed.part"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    load_kkanji()
+    assert set(decoded()) == {"kkanji-images.npy", "kkanji-labels.npy"}
+
+
+@pytest.mark.parametrize("left", [b"x" * 1000, b"<html>log in", None], ids=["foreign", "web page", "complete"])
+def test_what_an_earlier_download_left_costs_no_good_source(tar, server, monkeypatch, left):
+    content = tar.read_bytes()
+    server.files = {"kkanji.tar": content}
+    tar.unlink()
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setitem(registry.SOURCES, "kkanji", (server.source("resumes_or_sends_all"),))
+    folder = paths.data_folder() / "kkanji"
+    folder.mkdir()
+    (folder / "kkanji.tar.1.partial").write_bytes(content if left is None else left)
+    os.utime(folder / "kkanji.tar.1.partial", (0, 0))
+    assert len(load_kkanji()[0]) == len(LABELS)
+    assert set(decoded()) == {"kkanji.tar", "kkanji-images.npy", "kkanji-labels.npy"}
+
+
+def test_a_tar_that_may_not_be_read_is_not_called_damaged(tar, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(tar))
+
+    monkeypatch.setattr(tarfile, "open", refuse)
+    with pytest.raises(DataError, match="kkanji.tar cannot be read .Permission denied."):
+        load_kkanji()
+
+
 @pytest.mark.parametrize("name", ["kkanji-images.npy", "kkanji-labels.npy"])
 @pytest.mark.parametrize("content", ["half", "shorter", "pickle"])
 def test_damaged_cache_is_named_and_made_again_once_deleted(tar, name, content):
     load_kkanji()
-    path = data.data_folder() / "kkanji" / name
+    path = paths.data_folder() / "kkanji" / name
     good = path.read_bytes()
     array = np.load(path)
     if content == "half":
@@ -174,7 +220,7 @@ def test_damaged_cache_is_named_and_made_again_once_deleted(tar, name, content):
         np.save(path, array[:-1])
     else:
         np.save(path, array.astype(object))
-    with pytest.raises(DataError, match="delete (it|both), and (it is|they are) made again from the tar"):
+    with pytest.raises(DataError, match="delete it, and it is made again from the tar"):
         load_kkanji()
     path.unlink()
     load_kkanji()
@@ -208,19 +254,19 @@ def test_download_is_verified_image_by_image(tar, server, monkeypatch, tmp_path)
     tar.unlink()
     monkeypatch.setattr(download, "TIMEOUT", (2, 2))
     sources = [server.source(behaviour) for behaviour in ("cut", "web_page", "cut_without_length")]
-    monkeypatch.setitem(catalogue.SOURCES, "kkanji", tuple(sources))
+    monkeypatch.setitem(registry.SOURCES, "kkanji", tuple(sources))
     with pytest.raises(Unreachable) as caught:
         load_kkanji()
     _, cut, page, cut_without_length, _ = str(caught.value).splitlines()
-    assert "before the end of the file" in cut and "truncated" in page and "truncated" in cut_without_length
+    assert "before the end of the file" in cut and "a web page" in page and "truncated" in cut_without_length
     assert decoded() == {}
-    monkeypatch.setitem(catalogue.SOURCES, "kkanji", (*sources, server.source("good")))
+    monkeypatch.setitem(registry.SOURCES, "kkanji", (*sources, server.source("good")))
     assert len(load_kkanji()[0]) == len(LABELS)
     assert set(decoded()) == {"kkanji.tar", "kkanji-images.npy", "kkanji-labels.npy"}
 
 
 def test_catalogue_is_the_published_one():
-    assert dataclasses.asdict(catalogue.KKANJI) == {
+    assert dataclasses.asdict(registry.KKANJI) == {
         "name": "kkanji.tar",
         "images": 140424,
         "content": "dca15541c3fb6f3f64f23536cfc53c91f817a8342b73ade6d0c06c85dc2fe735",

@@ -11,13 +11,13 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from kuzushiji import load_classmap, load_hentaigana, plots
+from kuzushiji import figures, load_classmap, load_hentaigana, networks
 
 
 @pytest.fixture(autouse=True)
 def style():
     with matplotlib.rc_context():
-        plots.use_style()
+        figures.use_style()
         yield
         plt.close("all")
 
@@ -30,7 +30,7 @@ def characters():
 
 
 def japanese_font():
-    path = matplotlib.font_manager.findfont(plots.JAPANESE_FONT, fallback_to_default=False)
+    path = matplotlib.font_manager.findfont(figures.JAPANESE_FONT, fallback_to_default=False)
     return matplotlib.font_manager.get_font(path)
 
 
@@ -56,7 +56,7 @@ def test_the_font_has_a_glyph_for_every_character():
 @pytest.mark.parametrize("char", load_classmap("k49")["char"])
 def test_labels_are_drawn_with_the_japanese_font_and_no_substitute(char):
     with_style = drawn(char, plt.rcParams["font.family"])
-    alone = drawn(char, [plots.JAPANESE_FONT])
+    alone = drawn(char, [figures.JAPANESE_FONT])
     assert with_style.sum() > 20 * 255, "hardly any ink: no character was drawn"
     assert np.array_equal(with_style, alone)
 
@@ -68,12 +68,12 @@ def test_no_two_kana_are_drawn_alike():
 
 def test_a_missing_glyph_is_noticed():
     with pytest.warns(UserWarning, match="missing from font"):
-        drawn("\U0001b000", [plots.JAPANESE_FONT])
+        drawn("\U0001b000", [figures.JAPANESE_FONT])
 
 
 def test_mosaic_reads_like_a_text():
     images = np.arange(1, 6, dtype=np.uint8)[:, None, None] * np.ones((5, 2, 3), np.uint8)
-    canvas = plots.mosaic(images, columns=3, gap=1)
+    canvas = figures.mosaic(images, columns=3, gap=1)
     assert canvas.shape == (5, 11)
     assert canvas[0, [0, 4, 8]].tolist() == [1, 2, 3]
     assert canvas[3, [0, 4, 8]].tolist() == [4, 5, 0]
@@ -83,7 +83,7 @@ def test_mosaic_reads_like_a_text():
 def test_image_grid_puts_every_image_beside_its_label():
     ink = np.zeros((6, 28, 28), np.uint8)
     ink[3] = 255  # second row, first column of three
-    ax = plots.image_grid(ink, 3, row_labels=["お", "き"], column_labels=["a", "b", "c"])
+    ax = figures.image_grid(ink, 3, row_labels=["お", "き"], column_labels=["a", "b", "c"])
     ax.figure.canvas.draw()
     picture = np.asarray(ax.figure.canvas.buffer_rgba())[..., 0]
     height = picture.shape[0]
@@ -101,7 +101,7 @@ def test_image_grid_puts_every_image_beside_its_label():
 @pytest.mark.parametrize("labels", [{"row_labels": ["a"]}, {"column_labels": ["a", "b"]}])
 def test_image_grid_refuses_labels_that_do_not_fit(labels):
     with pytest.raises(ValueError, match="labels for"):
-        plots.image_grid(np.zeros((6, 28, 28), np.uint8), 3, **labels)
+        figures.image_grid(np.zeros((6, 28, 28), np.uint8), 3, **labels)
 
 
 def test_plot_embedding_names_every_class_where_it_lies():
@@ -109,7 +109,7 @@ def test_plot_embedding_names_every_class_where_it_lies():
     labels = np.repeat(np.arange(10), 50)
     centres = np.random.default_rng(0).uniform(-50, 50, (10, 2))
     points = centres[labels] + np.random.default_rng(1).normal(0, 0.5, (500, 2))
-    ax = plots.plot_embedding(points, labels, classmap)
+    ax = figures.plot_embedding(points, labels, classmap)
     assert [text.get_text() for text in ax.texts] == list(classmap["char"])
     for label, text in enumerate(ax.texts):
         assert np.linalg.norm(np.array(text.get_position()) - centres[label]) < 2
@@ -119,59 +119,67 @@ def test_plot_embedding_colours_every_point_by_its_own_class():
     classmap = load_classmap("kmnist")
     labels = np.arange(10)
     points = np.stack([labels, labels], axis=1).astype(float)
-    scatter = plots.plot_embedding(points, labels, classmap).collections[0]
+    scatter = figures.plot_embedding(points, labels, classmap).collections[0]
     for (x, _), colour in zip(scatter.get_offsets(), scatter.get_facecolors(), strict=True):
-        assert matplotlib.colors.to_hex(colour) == plots.PALETTE[int(x)].lower()
+        assert matplotlib.colors.to_hex(colour) == figures.PALETTE[int(x)].lower()
 
 
 def test_plot_embedding_refuses_points_and_labels_of_different_length():
     with pytest.raises(ValueError, match="one row for each label"):
-        plots.plot_embedding(np.zeros((3, 2)), np.zeros(4, int), load_classmap("kmnist"))
+        figures.plot_embedding(np.zeros((3, 2)), np.zeros(4, int), load_classmap("kmnist"))
 
 
 def test_show_needs_alt_text():
     with pytest.raises(ValueError, match="alt text"):
-        plots.show(plt.figure(), " ")
+        figures.show(plt.figure(), " ")
 
 
-@pytest.mark.parametrize("source", ["kmnist", "eigenkana"])
-def test_a_figure_of_generated_images_says_so(monkeypatch, source):
+@pytest.mark.parametrize(
+    ("generated", "record", "marked"), [(False, False, False), (True, False, True), (True, True, False)]
+)
+def test_a_figure_of_generated_images_says_so_and_one_of_a_record_does_not(monkeypatch, generated, record, marked):
     shown = []
-    monkeypatch.setattr(plots, "kmnist_source", lambda: source)
+    figures.use_style(generated)
     monkeypatch.setattr("IPython.display.display", lambda image, metadata: shown.append(metadata))
     figure = plt.figure()
-    plots.show(figure, "an empty figure")
-    marks = [text.get_text() for text in figure.texts]
-    assert marks == ([] if source == "kmnist" else [plots.GENERATED])
-    assert (plots.GENERATED.capitalize() in shown[0]["image/png"]["alt"]) == (source == "eigenkana")
+    figures.show(figure, "an empty figure", record=record)
+    assert [text.get_text() for text in figure.texts] == [figures.GENERATED] * marked
+    assert (figures.GENERATED.capitalize() in shown[0]["image/png"]["alt"]) == marked
+    figures.use_style()
+
+
+def test_the_look_does_not_depend_on_the_reader_s_matplotlibrc():
+    plain = dict(plt.rcParams)
+    plt.rcParams.update({"axes.grid": True, "text.usetex": True, "image.origin": "lower", "savefig.dpi": 30})
+    figures.use_style()
+    assert dict(plt.rcParams) == plain
 
 
 def test_show_writes_to_img_in_the_maintainers_run_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(plots, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(figures, "CHECKOUT", tmp_path)
     (tmp_path / "img").mkdir()
     monkeypatch.delenv("KUZUSHIJI_MAINTAIN", raising=False)
-    plots.show(plt.figure(), "an empty figure", save="figure.png")
+    figures.show(plt.figure(), "an empty figure", save="figure.png")
     assert not list((tmp_path / "img").iterdir())
     monkeypatch.setenv("KUZUSHIJI_MAINTAIN", "1")
-    plots.show(plt.figure(), "an empty figure", save="figure.png")
+    figures.show(plt.figure(), "an empty figure", save="figure.png")
     assert [path.name for path in (tmp_path / "img").iterdir()] == ["figure.png"]
 
 
 def test_every_large_island_of_a_kana_is_named_and_no_small_one():
     random = np.random.default_rng(0)
     blobs = [random.normal(centre, 1, (count, 2)) for centre, count in ((0, 500), (50, 400), (100, 20))]
-    found = plots.islands(np.concatenate(blobs), radius=8)
+    found = figures.islands(np.concatenate(blobs), radius=8)
     assert len(found) == 2
     assert np.abs(np.array(found) - [[0, 0], [50, 50]]).max() < 2
-    assert plots.islands(np.empty((0, 2)), radius=1) == []
+    assert figures.islands(np.empty((0, 2)), radius=1) == []
 
 
 def test_a_network_is_drawn_with_its_own_shapes_parameters_and_residual_connections():
-    from kuzushiji import cnn
 
-    model = cnn.residual_network((4, 6, 8))
+    model = networks.residual_network((4, 6, 8))
     _, ax = plt.subplots()
-    plots.draw_network(model, ax)
+    figures.draw_network(model, ax)
     texts = [text.get_text() for text in ax.texts]
     boxes = [text for text in texts if "\n" in text]
     assert [text.splitlines()[0] for text in boxes] == [
@@ -186,10 +194,10 @@ def test_a_network_is_drawn_with_its_own_shapes_parameters_and_residual_connecti
 
 
 def test_a_drawn_network_puts_larger_maps_into_higher_boxes():
-    from kuzushiji import cnn
+    from kuzushiji import training
 
     _, ax = plt.subplots()
-    plots.draw_network(cnn.baseline_network(), ax)
+    figures.draw_network(training.baseline_network(), ax)
     heights = [patch.get_height() for patch in ax.patches]
     assert heights[0] > heights[1] > heights[2] > heights[3] == heights[4]
     widths = [patch.get_width() for patch in ax.patches]
@@ -198,5 +206,5 @@ def test_a_drawn_network_puts_larger_maps_into_higher_boxes():
 
 def test_the_gaps_of_a_grid_are_paper_or_zero():
     for limits, expected in (((0, 255), 0), ((0, 1), 0), ((-2, 2), 0), ((-3, -1), -3)):
-        ax = plots.image_grid(np.full((2, 4, 4), limits[1], float), 2, limits=limits)
+        ax = figures.image_grid(np.full((2, 4, 4), limits[1], float), 2, limits=limits)
         assert ax.images[0].get_array()[0, 4] == expected

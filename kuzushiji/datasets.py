@@ -1,0 +1,248 @@
+"""The data sets: found in a folder or downloaded, verified once, and returned as arrays; and the tables about them."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from . import files, registry
+from .download import fetch, is_old_release
+from .eigenkana import generated
+from .paths import DataError, Unreachable, bundled, data_folder, named_folders
+
+SPLITS = ("train", "test")
+_loaded = {}  # what `obtain` has read and verified in this process
+_said = {}  # the last line that `announce` has printed of each data set
+
+
+def find_files(*names, folder=None):
+    """The files called one of `names` (earlier names first) in each named folder, then in the data folder: a list.
+
+    Sub-folders and symbolic links are followed; `folder` takes the place of all those folders.
+    """
+    return search(names, folder)[0]
+
+
+def search(names, folder=None):
+    """As `find_files`; and the OSErrors of the folders that could not be searched."""
+    found, unreadable, seen, tops = [], [], set(), named_folders(folder)
+    if folder is None:
+        try:
+            tops.append(data_folder())
+        except DataError:  # there is no home: named folders will do, until something has to be downloaded
+            if not tops:
+                raise
+    for top in tops:
+        here = []
+        for root, subfolders, entries in os.walk(top, onerror=unreadable.append, followlinks=True):
+            if (real := os.path.realpath(root)) in seen:  # a link that leads back
+                subfolders.clear()
+                continue
+            seen.add(real)
+            subfolders.sort()
+            here += [Path(root) / name for name in entries if name in names]
+        found += sorted(here, key=lambda path: names.index(path.name))
+    return found, [error for error in unreadable if not isinstance(error, FileNotFoundError)]
+
+
+def find_part(part, folder=None):
+    """The path and the array of one official file, the first whose content fits; None where there is no such file.
+
+    NPZ comes before gzipped IDX before IDX. Raises DataError where files of that name are there and none fits.
+    """
+    idx = [part.idx, part.idx.replace("-idx", ".idx")] if part.idx else []
+    errors = []
+    for path in find_files(part.name, *(name + ".gz" for name in idx), *idx, folder=folder):
+        try:
+            return path, read_part(path, part)
+        except DataError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise DataError(f"none of the {len(errors)} files that could be {part.name} is: {'; '.join(map(str, errors))}")
+    if errors:
+        raise errors[0]
+    return None
+
+
+def read_part(path, part):
+    """Read an official file in whichever format it has; raises DataError where its content is another."""
+    is_npz, advice = path.suffix == ".npz", "put the official file into a folder that is searched (data/README.md)"
+    try:
+        array = files.read_npz(path) if is_npz else files.read_idx(path)
+        found, expected = hashlib.sha256(array).hexdigest(), part.content
+        if not expected:
+            found, expected = files.digest_of(path, part.digest.split(":")[0]), part.digest
+        old = is_npz and is_old_release(path, part.name)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): correct that, or remove the file") from error
+    is_test = part is registry.PARTS["kmnist"]["test", "images"] and array.shape == part.shape
+    if old or is_test and not array[registry.OLD_RELEASE_BLACK_IMAGE].any():
+        what = "is the OLD release of the data set (before 5 February 2019), whose images differ"
+        advice = "figures measured on it cannot be compared: fetch the current release"
+    elif array.dtype != np.uint8 or array.shape != part.shape:
+        name = part.name.removesuffix(".npz")
+        what = f"holds {array.dtype} {list(array.shape)}, expected {name}: uint8 {list(part.shape)}"
+    elif found != expected:
+        hint = "" if is_npz else " (the IDX files of MNIST and Fashion-MNIST have the same names)"
+        what = f"has the right shape but other content{hint}: its digest is {found[:16]}…, expected {expected[:16]}…"
+    else:
+        return array
+    raise DataError(f"{path} {what}; {advice}")
+
+
+def obtain(dataset, folder=None):
+    """All four files of "kmnist" or "k49" as {(split, "images" or "labels"): (path, array)}, downloaded where missing.
+
+    A file is read and verified once in a process. Raises Unreachable where no file was found and no source answered
+    (which is not remembered: the next call asks again), DataError where only some could be had.
+    """
+    place = (dataset, folder, os.environ.get("KUZUSHIJI_DATA"), os.environ.get("KUZUSHIJI_CACHE"), os.getcwd())
+    if place in _loaded:
+        return _loaded[place]
+    parts = registry.PARTS[dataset]
+    found = {key: find_part(part, folder) for key, part in parts.items()}
+    for key, part in parts.items():
+        if found[key] is None:
+            try:
+                path = fetch(dataset, part.name, folder or data_folder() / dataset, part.digest)
+            except Unreachable as error:
+                here, closed = [value[0] for value in found.values() if value], search([part.name], folder)[1]
+                if closed:
+                    what = f"{closed[0].filename} could not be searched for {part.name} ({closed[0].strerror})"
+                    raise DataError(f"{what}: give yourself the permission to read it. {error}") from error
+                if not here:
+                    raise
+                missing = ", ".join(parts[key].name for key, value in found.items() if value is None)
+                only = f"only {len(here)} of the 4 files of {dataset} were found ({here[0]}), not {missing}"
+                raise DataError(f"{only}. {error}") from error
+            found[key] = path, read_part(path, part)
+    _loaded[place] = found
+    return found
+
+
+def announce(dataset, line):
+    """Print which data these are, where that was not what was printed last; a change that nobody asked for is said."""
+    before = _said.get(dataset, line)
+    if "not reachable" in before + line and before != line:
+        print("earlier cells have other data than those that follow: run those cells again")
+    if _said.get(dataset) != line:
+        _said[dataset] = line
+        print(line, flush=True)
+
+
+def kmnist_source(source="auto", folder=None):
+    """Decide whether KMNIST itself ("kmnist") or "eigenkana" are used, and print the line that says so.
+
+    `source`, `folder` and errors as in `load_kmnist`.
+    """
+    if source not in ("auto", "kmnist", "eigenkana"):
+        raise ValueError(f'source is {source!r}, expected "auto", "kmnist" or "eigenkana"')
+    why = "as asked"
+    if source != "eigenkana":
+        try:
+            obtain("kmnist", folder)
+            announce("kmnist", "data: KMNIST, 60,000 train + 10,000 test images, verified")
+            return "kmnist"
+        except Unreachable as error:
+            if source == "kmnist":
+                raise
+            why = "KMNIST was not reachable" + (f": {error.setting}" if error.setting else "")
+    announce("kmnist", f"data: eigenkana, 60,000 + 10,000 generated images ({why})")
+    return "eigenkana"
+
+
+def load_kmnist(split, source="auto", folder=None):
+    """Load Kuzushiji-MNIST: ten kana, cut from old books by CODH (Clanuwat et al. 2018).
+
+    Returns images uint8 [n, 28, 28] (0 paper, 255 ink) and labels uint8 [n] (see `load_classmap`), n = 60,000 where
+    `split` is "train", 10,000 where it is "test". Prints one line, once in a process, that says which data these are.
+
+    `source` "auto" takes KMNIST from the folders in KUZUSHIJI_DATA, the data folder or the network, and generated
+    eigenkana only where none of these has it; "kmnist" refuses eigenkana; "eigenkana" asks for them. `folder` is
+    searched, and downloaded into, in place of all those folders. Raises ValueError for another split, DataError for a
+    bad file or folder, Unreachable (a DataError) where `source="kmnist"` and no source has it.
+    """
+    check_split(split)
+    if kmnist_source(source, folder) == "eigenkana":
+        return tuple(array.copy() for array in generated(split)[:2])
+    return copies("kmnist", split, folder)
+
+
+def load_k49(split, folder=None):
+    """Load Kuzushiji-49: 48 hiragana and one iteration mark, unbalanced (Clanuwat et al. 2018).
+
+    Returns images uint8 [n, 28, 28] and labels uint8 [n] (0..48, see `load_classmap`), n = 232,365 ("train") or
+    38,547 ("test"). `folder` and errors as of `load_kmnist` with `source="kmnist"`.
+    """
+    check_split(split)
+    arrays = copies("k49", split, folder)
+    announce("k49", "data: K49, 232,365 train + 38,547 test images, verified")
+    return arrays
+
+
+def copies(dataset, split, folder):
+    """Images and labels of a split, as arrays that the caller may change."""
+    found = obtain(dataset, folder)
+    return tuple(found[split, kind][1].copy() for kind in ("images", "labels"))
+
+
+def check_split(split):
+    if split not in SPLITS:
+        raise ValueError(f'split is {split!r}, expected "train" or "test"')
+
+
+def load_classmap(name):
+    """The classes of "kmnist" (10), "k49" (49) or "kkanji" (3,832) as a pandas DataFrame, indexed by label.
+
+    Columns codepoint ("U+304A") and char as in the official files (kkanji: in order of code point); for kana also
+    romaji, parent (the kanji that the modern form was written from, its 字母 jibo) and other_parents (those of the
+    hentaigana in Unicode, separated by spaces). The iteration mark ゝ has none of these: empty strings. ValueError for
+    another name.
+    """
+    import pandas as pd
+
+    if name not in ("kmnist", "k49", "kkanji"):
+        raise ValueError(f'class map {name!r} is not known, expected "kmnist", "k49" or "kkanji"')
+    return pd.read_csv(bundled(f"{name}_classmap.csv"), index_col="index", keep_default_na=False)
+
+
+def load_specimens(source="auto", folder=None):
+    """Images of KMNIST's training set whose parent kanji was read by eye, one by one.
+
+    Returns images uint8 [n, 28, 28] and a pandas DataFrame with a line for each: row (its place in what
+    `load_kmnist("train")` returns), label, parent (a kanji, as in `load_classmap`) and certain (bool). Of KMNIST these
+    are 254, up to 10 of each shape; of eigenkana the first 10 generated from each parent, though not all parents
+    occur. Parameters and errors as of `load_kmnist`.
+    """
+    import pandas as pd
+
+    if kmnist_source(source, folder) == "kmnist":
+        images, labels = (obtain("kmnist", folder)["train", kind][1] for kind in ("images", "labels"))
+        table = load_hentaigana()
+    else:
+        images, labels, parents = generated("train")
+        table = pd.DataFrame({"label": labels, "parent": parents, "certain": True})
+        table = table.groupby(["label", "parent"]).head(10)
+    table = table.rename_axis("row").reset_index()
+    table["label"] = labels[table["row"]]
+    return images[table["row"]], table[["row", "label", "parent", "certain"]]
+
+
+def load_foreign_land(source="auto", folder=None):
+    """The test images that lie among another kana on notebook 02's map: a pandas DataFrame, test_row and host (label).
+
+    Empty on eigenkana, of which nobody drew that map. Parameters and errors as of `load_kmnist`.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(bundled("foreign_land.csv"))
+    return table if kmnist_source(source, folder) == "kmnist" else table.head(0)
+
+
+def load_hentaigana():
+    """The specimens of KMNIST as a table indexed by row of the training set: parent and certain (bool)."""
+    import pandas as pd
+
+    table = pd.read_csv(bundled("hentaigana.csv"), index_col="index")
+    return table.assign(certain=table["certain"] == "yes")
