@@ -1,85 +1,117 @@
 """New images by what a writer could have done, and never by what none could: a script has a direction, so no mirroring.
 
-The geometry is one map from every pixel of the new image to a place in the old one: a small affine map (Simard,
-Steinkraus and Platt 2003, "Best practices for convolutional neural networks", which also has elastic distortions)
-plus a smooth displacement. The stroke weight is a grey-scale dilation or erosion; missing ink is cutout (DeVries and
-Taylor 2017).
+Each function makes one change, by amounts that are one number for all images or [b]; the layer draws them. Images are
+float32 [b, 28, 28, 1], paper 0 and ink 1. Affine and elastic distortions: Simard, Steinkraus and Platt 2003, "Best
+practices for convolutional neural networks". Missing ink: cutout (DeVries and Taylor 2017, "Improved regularization").
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import grey_dilation, grey_erosion, map_coordinates
 
-SIZE = 28
+from .networks import keras  # which starts Keras quietly
+
+ops, random = keras.ops, keras.random
+
+SIDE = 28
+FRAMED = SIDE + 2  # with a frame of paper, one pixel wide, where all that is outside is read, however far away
+KNOTS = 5
+PLACES = np.indices((SIDE, SIDE), np.float32)  # the row and the column of each pixel, [2, 28, 28]
+FROM_CENTRE = PLACES.reshape(2, -1) - (SIDE - 1) / 2
+HATS = np.maximum(0, 1 - np.abs(np.linspace(0, KNOTS - 1, SIDE) - np.arange(KNOTS)[:, None]))  # [5, 28], linear
+SHARES = np.kron(HATS, HATS).astype(np.float32)  # [25, 784], the share of each knot in the value at each pixel
 
 
-def shift(images, random, most=2):
-    """Move each image by up to `most` whole pixels each way, so that strokes stay crisp; float32 [n, 28, 28]."""
-    padded = np.pad(images, ((0, 0), (most, most), (most, most)))
-    down, right = random.integers(0, 2 * most + 1, (2, len(images)))
-    return sliding_window_view(padded, (SIZE, SIZE), axis=(1, 2))[np.arange(len(images)), down, right]
+def framed(images):
+    """The pixels of all images, in their frames, as one row; and the place in it where each starts, int32 [b, 1, 1]."""
+    starts = ops.arange(ops.shape(images)[0], dtype="int32") * FRAMED**2
+    return ops.reshape(ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), (-1,)), starts[:, None, None]
 
 
-def warp(images, random, rotate=4.0, shear=0.05, scale=0.05, elastic=0.4):
-    """Rotate (degrees), shear, scale (both relative) and bend (pixels) each image by random amounts.
+def per_image(amount, dtype):  # to meet images [b, 28, 28]
+    return ops.reshape(ops.convert_to_tensor(amount, dtype), (-1, 1, 1))
 
-    `images` float32 [n, 28, 28]; `random` a numpy Generator. Each amount is the greatest; `elastic` is the standard
-    deviation. Returns float32 [n, 28, 28]; what comes from outside the image is background (0).
+
+def shifted(images, down, right):
+    """Move the images by whole pixels, which keeps strokes crisp; what goes over the border is lost."""
+    place, (paper, starts) = ops.arange(1, SIDE + 1), framed(images)
+    row = ops.clip(place[:, None] - per_image(down, "int32"), 0, FRAMED - 1)
+    column = ops.clip(place - per_image(right, "int32"), 0, FRAMED - 1)
+    return ops.take(paper, starts + row * FRAMED + column, axis=0)[..., None]
+
+
+def affine(rotate=0.0, shear=0.0, high=1.0, wide=1.0):
+    """Displacements, in pixels down and right, from each pixel to where it is read: float32 [b, 2, 28, 28], linear.
+
+    `rotate` in degrees, counter-clockwise; `shear` in pixels per pixel; `high` and `wide` above 1 make the ink smaller.
     """
-    n = len(images)
-
-    def uniform(amount):
-        return random.uniform(-amount, amount, n).astype(np.float32)
-
-    angle, wide, high = np.radians(uniform(rotate)), 1 + uniform(scale), 1 + uniform(scale)
-    cosine, sine, slant = np.cos(angle), np.sin(angle), uniform(shear)
-    centred = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
-    y, x = centred[None, :, None], centred[None, None, :]
-    column = [values[:, None, None] for values in (cosine * wide, slant - sine, sine + slant, cosine * high)]
-    source_x = column[0] * x + column[1] * y
-    source_y = column[2] * x + column[3] * y
-    bend = smooth_noise(2 * n, random) * elastic
-    return bilinear(images, source_y + bend[:n] + (SIZE - 1) / 2, source_x + bend[n:] + (SIZE - 1) / 2)
+    rotate, shear, high, wide = (ops.convert_to_tensor(amount, "float32") for amount in (rotate, shear, high, wide))
+    angle = rotate * (np.pi / 180) + 0 * (shear + high + wide)  # [b] if any of the four is
+    cosine, sine = ops.cos(angle), ops.sin(angle)
+    # The map minus the identity: a GPU may round the factors of a product to 11 bits, which small ones can bear.
+    matrix = ops.stack([cosine * high - 1, shear + sine, shear - sine, cosine * wide - 1], axis=-1)
+    return ops.reshape(ops.matmul(ops.reshape(matrix, (-1, 2)), FROM_CENTRE), (-1, 2, SIDE, SIDE))
 
 
-def smooth_noise(n, random, knots=5):
-    """`n` smooth random fields, float32 [n, 28, 28]: normal values on a coarse grid of knots, interpolated linearly."""
-    place = np.linspace(0, knots - 1, SIZE, dtype=np.float32)[:, None]
-    hats = np.maximum(0, 1 - np.abs(place - np.arange(knots, dtype=np.float32)))
-    return hats @ random.standard_normal((n, knots, knots), np.float32) @ hats.T
+def elastic(bend):
+    """The same for a smooth bend, from its values at 5 x 5 knots that span the image: `bend` float32 [b, 2, 5, 5]."""
+    return ops.reshape(ops.matmul(ops.reshape(bend, (-1, KNOTS**2)), SHARES), (-1, 2, SIDE, SIDE))
 
 
-def bilinear(images, rows, columns):
-    """Read `images` [n, 28, 28] at fractional places [n, 28, 28], in pixels; 0 outside."""
-    which = np.broadcast_to(np.arange(len(images), dtype=np.float32)[:, None, None], rows.shape)
-    return map_coordinates(images, (which, rows, columns), order=1, mode="grid-constant")
+def warped(images, displacement):
+    """Read each pixel at its displacement, bilinearly. This blurs: read once, at the sum, rather than twice."""
+    place, (paper, starts) = ops.clip(ops.add(displacement, PLACES) + 1, 0, FRAMED - 1), framed(images)
+    corner = ops.minimum(ops.floor(place), FRAMED - 2)  # which leaves a next row and column to read
+    down, right = ops.unstack(place - corner, axis=1)
+    first = starts + ops.cast(corner[:, 0] * FRAMED + corner[:, 1], "int32")
+    a, b, c, d = (ops.take(paper, first + step, axis=0) for step in (0, 1, FRAMED, FRAMED + 1))
+    upper, lower = a + right * (b - a), c + right * (d - c)
+    return (upper + down * (lower - upper))[..., None]
 
 
-def stroke_weight(images, random, strength=0.3):
-    """Thicken or thin the strokes of float32 [n, 28, 28]: blend the 3x3 maximum or minimum in, by up to `strength`."""
-    amount = random.uniform(-strength, strength, len(images)).astype(np.float32)
-    changed = images.copy()
-    for rows, change in ((amount > 0, grey_dilation), (amount < 0, grey_erosion)):
-        extreme = change(images[rows], size=(1, 3, 3), mode="nearest")
-        changed[rows] += np.abs(amount[rows])[:, None, None] * (extreme - images[rows])
-    return changed
+def stroke_weight(images, amount):
+    """Thicken strokes by `amount` 0..1, the part of the 3 x 3 maximum in the blend; thin them by -1..0, the minimum."""
+    amount = per_image(amount, "float32")
+    signed = extreme = ops.multiply(ops.sign(amount), images[..., 0])  # the minimum is minus the maximum of minus
+    for _ in range(2):  # over three rows, then, transposed, over three columns: faster than over nine pixels
+        extreme = ops.transpose(ops.max_pool(extreme, 3, 1, "same", data_format="channels_last"), (0, 2, 1))
+    return ops.add(images, (amount * (extreme - signed))[..., None])
 
 
-def missing_ink(images, random, size=9):
-    """Blank one square of `size` pixels, at a random place, in each of float32 [n, 28, 28]; it may stick out."""
-    first = random.integers(-size // 2, SIZE - size // 2, (2, len(images), 1))
-    place = np.arange(SIZE)
-    hidden = (place >= first) & (place < first + size)
-    return np.where(hidden[0][:, :, None] & hidden[1][:, None, :], np.float32(0), images)
+def missing_ink(images, top, left, size):
+    """Blank a square of `size` pixels, from row `top` and column `left` on; it may stick out of the image."""
+    row, column = ops.arange(SIDE)[:, None] - per_image(top, "int32"), ops.arange(SIDE) - per_image(left, "int32")
+    return ops.where(((row >= 0) & (row < size) & (column >= 0) & (column < size))[..., None], 0.0, images)
 
 
-def augment(images, random):
-    """A new variant of each image: all shifted, with ink missing; a half also warped, with another stroke weight.
+class WritingVariations(keras.layers.Layer):
+    """In training, a new variant of each image: all shifted, with ink missing; a share also warped and reweighted.
 
-    A half only, because warping blurs a little, and images to be read are not blurred. `images` float32 [n, 28, 28] in
-    0..1; returns the like.
+    A share only, because a warp blurs, and images to be read are not blurred. The greatest amounts, either way: `shift`
+    in pixels, `rotate` in degrees, `shear`, `scale` and `stroke` relative; `elastic` is a standard deviation in pixels,
+    `missing` the side of a square. Fit `keras.Sequential([WritingVariations(), network])` and save `network`.
     """
-    variants = shift(images, random)
-    bent = random.random(len(images)) < 0.5
-    variants[bent] = stroke_weight(warp(variants[bent], random), random)
-    return missing_ink(variants, random)
+
+    def __init__(self, shift=2, rotate=4.0, shear=0.05, scale=0.05, elastic=0.4, stroke=0.3, missing=9, share=0.5,
+                 seed=None, **options):  # fmt: skip
+        super().__init__(**options | {"dtype": "float32"})  # under any policy: bfloat16 rounds place 27 to eighths
+        self.shift, self.rotate, self.shear, self.scale, self.elastic = shift, rotate, shear, scale, elastic
+        self.stroke, self.missing, self.share, self.seeds = stroke, missing, share, random.SeedGenerator(seed)
+
+    def __call__(self, images, *args, **options):
+        dtype, shape = keras.backend.standardize_dtype(images.dtype), tuple(images.shape)
+        if "float" not in dtype or shape[1:] != (SIDE, SIDE, 1):
+            raise ValueError(f"The images are {dtype} {list(shape)}, expected float32 [b, {SIDE}, {SIDE}, 1] in 0..1.")
+        return super().__call__(images, *args, **options)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        n = ops.shape(images)[0]
+        down, right = ops.unstack(random.randint([2, n], -self.shift, self.shift + 1, seed=self.seeds))
+        rotate, shear, high, wide, stroke = ops.unstack(random.uniform([5, n], -1, 1, "float32", self.seeds))
+        bend = random.normal([n, 2, KNOTS, KNOTS], 0, self.elastic, "float32", self.seeds)
+        chosen = random.uniform([n, 1, 1, 1], 0, 1, "float32", self.seeds) < self.share
+        top, left = ops.unstack(random.randint([2, n], -self.missing // 2, SIDE - self.missing // 2, seed=self.seeds))
+        crisp = shifted(images, down, right)
+        by = affine(self.rotate * rotate, self.shear * shear, 1 + self.scale * high, 1 + self.scale * wide)
+        bent = stroke_weight(warped(crisp, by + elastic(bend)), self.stroke * stroke)
+        return missing_ink(ops.where(chosen, bent, crisp), top, left, self.missing)
