@@ -34,9 +34,9 @@ def search(names, folder=None):
             if not tops:
                 raise
     for top in tops:
-        here = []
+        here, above = [], {str(folder) for folder in Path(os.path.realpath(top)).parents}
         for root, subfolders, entries in os.walk(top, onerror=unreadable.append, followlinks=True):
-            if (real := os.path.realpath(root)) in seen:  # a link that leads back
+            if (real := os.path.realpath(root)) in seen or real in above:  # a link that leads back
                 subfolders.clear()
                 continue
             seen.add(real)

@@ -290,6 +290,17 @@ def test_data_behind_symbolic_links_are_found_and_a_circle_ends(small, monkeypat
     assert len(load_kmnist("test")[0]) == 20
 
 
+def test_a_link_that_leads_above_the_folder_is_not_followed(small, monkeypatch, tmp_path):
+    """As one to the root, by which the whole disk would be searched."""
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / "up").symlink_to(tmp_path)
+    small.copy(tmp_path / "beside")
+    monkeypatch.setenv("KUZUSHIJI_DATA", str(tmp_path / "named"))
+    assert datasets.find_files("kmnist-test-imgs.npz") == []
+    monkeypatch.setenv("KUZUSHIJI_DATA", os.pathsep.join([str(tmp_path / "named"), str(tmp_path)]))
+    assert tmp_path / "beside" / "kmnist-test-imgs.npz" in datasets.find_files("kmnist-test-imgs.npz")
+
+
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_dotted_idx_names_are_found(folder, end):
     convert(folder, end)
