@@ -76,6 +76,23 @@ def isolated(monkeypatch, tmp_path):
     forget()
 
 
+@pytest.fixture
+def close_folder(monkeypatch):
+    """A function after which a folder may not be read; chmod would not keep root out."""
+
+    def close(folder):
+        scandir = os.scandir
+
+        def refusing(path):
+            if str(path) == str(folder):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+
+    return close
+
+
 def forget():
     """Forget what a process decides once."""
     datasets._loaded.clear()

@@ -309,16 +309,9 @@ def test_dotted_idx_names_are_found(folder, end):
     assert len(load_kmnist("test")[0]) == 20
 
 
-def test_a_folder_that_may_not_be_read_is_named(small, monkeypatch, tmp_path):
+def test_a_folder_that_may_not_be_read_is_named(small, close_folder, monkeypatch, tmp_path):
     locked = small.copy(tmp_path / "named" / "locked")
-    scandir = os.scandir
-
-    def refusing(path):  # chmod does not keep root out
-        if str(path) == str(locked):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
+    close_folder(locked)
     monkeypatch.setenv("KUZUSHIJI_DATA", str(tmp_path / "named"))
     for _ in range(2):
         with pytest.raises(DataError, match=f"{locked} could not be searched for .* .Permission denied.: give your"):

@@ -63,15 +63,8 @@ def test_status_of_a_folder_that_does_not_exist(isolated, monkeypatch, capfd):
     assert "KUZUSHIJI_DATA names /no/such/folder, which is not a folder" in fails(capfd, "status")
 
 
-def test_status_names_a_folder_that_may_not_be_read(folder, monkeypatch, capfd):
-    scandir = os.scandir
-
-    def refusing(path):  # chmod does not keep root out
-        if str(path) == str(folder):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
+def test_status_names_a_folder_that_may_not_be_read(folder, close_folder, capfd):
+    close_folder(folder)
     assert main(["status"]) == 2
     assert f"BAD: {folder} could not be searched (Permission denied)" in capfd.readouterr().out
 
