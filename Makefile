@@ -53,14 +53,15 @@ test-full: setup  ## test the reader's run of every notebook on the full real da
 test-lab: setup  ## test "restart and run all" of every notebook in a real JupyterLab (needs a Chromium or Chrome)
 	KUZUSHIJI_QUICK=1 KUZUSHIJI_LAB=1 KUZUSHIJI_BROWSER=required $(VENV_PYTHON) -m pytest -v tests/test_lab.py
 
-notebooks: setup  ## maintainers: run the notebooks in place on the real data, and draw img/
+notebooks: setup  ## maintainers: run the notebooks in place on the real data, and write img/
 	$(VENV_PYTHON) tools/run_notebooks.py --in-place
 
 articles: setup  ## maintainers: write the articles from the stored notebooks (BASE_URL=... for Medium)
 	$(VENV_PYTHON) tools/make_articles.py
 
-benchmarks: setup  ## maintainers: run what is missing of the benchmarks, and draw their table and figure
+benchmarks: setup  ## maintainers: run what is missing of all records, and write their tables and figure
 	@$(VENV_PYTHON) benchmarks/suite.py
+	@$(VENV_PYTHON) benchmarks/report.py
 
 # REPO counts where it is given on the command line, not where the environment happens to have one.
 links: setup  ## maintainers: write badges, set-up cells and README from the public address (REPO=owner/name sets it)

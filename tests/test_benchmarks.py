@@ -2,27 +2,25 @@
 
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
 import zlib
 from pathlib import Path
 
+import cnn_kmnist
+import common
+import knn_kmnist
 import numpy as np
 import pytest
+import report
+import suite
+import svm_kmnist
 from conftest import CHECKOUT, Release, contents
 
-from kuzushiji import load_classmap, registry, results, training
+from kuzushiji import load_classmap, registry, studies
 from kuzushiji.__main__ import main as kuzushiji_command
-
-sys.path[:0] = [str(CHECKOUT / "tools"), str(CHECKOUT / "benchmarks")]
-
-import cnn_kmnist  # noqa: E402
-import common  # noqa: E402
-import knn_kmnist  # noqa: E402
-import report  # noqa: E402
-import suite  # noqa: E402
-import svm_kmnist  # noqa: E402
 
 # Options and defaults of the scripts of the W&B benchmark, github.com/wandb/kmnist.
 WANDB_KNN = {"model_name": "", "data_home": "./dataset", "k_neighbors": 4, "weights": "distance", "dry_run": False}
@@ -171,6 +169,11 @@ def test_the_old_default_folder_wins_where_it_exists(kmnist_folder, monkeypatch,
         path.rename(tmp_path / "dataset" / path.name)
     monkeypatch.setenv("KUZUSHIJI_DATA", "/no/such/folder")
     assert knn_kmnist.main([]) == 0
+
+
+def test_quick_mode_is_refused(kmnist_folder, monkeypatch, capfd):
+    monkeypatch.setenv("KUZUSHIJI_QUICK", "1")
+    assert "KUZUSHIJI_QUICK=1 hands out a tenth of the images" in answer(knn_kmnist, capfd)
 
 
 def test_ctrl_c_is_no_traceback(kmnist_folder, monkeypatch, capfd):
@@ -335,18 +338,19 @@ def test_the_validation_loss_is_keras_own(keras):
     for recipe in ("simple", "residual"):
         options = cnn_kmnist.new_parser().parse_args(["--recipe", recipe])
         cnn_kmnist.settle(options)
-        model = cnn_kmnist.new_model(options, 10)
+        model, network = cnn_kmnist.new_model(options, 10)
         loss, accuracy = model.evaluate(images[..., None] / np.float32(255), np.eye(10)[labels], verbose=0)
-        found = cnn_kmnist.validation(data)(model)
+        found = cnn_kmnist.validation(data, network, model.loss)()
         assert np.isclose(found["val_loss"], loss, atol=1e-3) and np.isclose(found["val_accuracy"], accuracy)
 
 
-def test_the_settings_are_those_that_notebook_03_records():
-    suite.check_notebook()
-    options = cnn_kmnist.new_parser().parse_args(["--recipe", "residual"])
+@pytest.mark.parametrize(("recipe", "study"), [("simple", "baseline"), ("residual", "final")])
+def test_a_recipe_trains_as_the_study_did_whose_row_stands_in_the_table(recipe, study):
+    options = cnn_kmnist.new_parser().parse_args(["--recipe", recipe])
     cnn_kmnist.settle(options)
-    expected = {"epochs": 11, "batch_size": 128, "images": 60000, "precision": "mixed_bfloat16"}
-    assert cnn_kmnist.settings(options, 60000) == expected
+    assert {json.dumps(row["parameters"]) for row in report.found(study, study)} == {
+        json.dumps(cnn_kmnist.settings(options, 60000))
+    }
 
 
 # Weights & Biases
@@ -461,146 +465,129 @@ def test_without_the_package_it_says_so_and_goes_on(kmnist_folder, monkeypatch, 
     assert "W&B: the package wandb is not installed" in out and "test accuracy: " in out
 
 
-# The suite, its table and its figure
-
-
-def row_of(name):
-    return next(row for row in suite.ROWS if row.short == name)
+# The suite, its tables and its figure
 
 
 @pytest.fixture
 def recorded(monkeypatch, tmp_path):
-    """An empty results file, and rows to put into it; the data are taken for the real ones."""
+    """A results file of the studies' rows alone; the data are taken for the real ones."""
+    rows = [row for row in studies.rows() if row["study"] != "benchmarks"]
     path = tmp_path / "results.json"
-    path.write_text("[]", encoding="utf-8")
-    monkeypatch.setattr(results, "RESULTS", path)
-    monkeypatch.setattr(results, "kmnist_source", lambda: "kmnist")
-    monkeypatch.setattr(suite, "load_kmnist", lambda split, source: None)
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    monkeypatch.setattr(studies, "RESULTS", path)
+    monkeypatch.setattr(studies, "check_data", lambda: None)
     monkeypatch.setattr(suite, "build_folder", lambda: tmp_path)
-    monkeypatch.setenv("KUZUSHIJI_MAINTAIN", "1")
     return path
 
 
-def notebook_row(method, **changed):
-    options = cnn_kmnist.new_parser().parse_args(["--recipe", {"baseline": "simple", "final": "residual"}[method]])
-    cnn_kmnist.settle(options)
-    row = {"method": method, "parameters": cnn_kmnist.settings(options, 60000), "metric": "test accuracy"}
-    row |= {"values": [0.95, 0.951, 0.952], "seeds": [0, 1, 2], "seconds": 400.0, "training seconds": [400, 410, 420]}
-    return row | changed
-
-
 @pytest.fixture
-def commands(monkeypatch):
-    """Every command that the suite runs, in order; none runs really."""
-    ran = []
-
-    def measure(row, seed, folder):
-        ran.append(f"{row.command} --seed {seed}")
-        seconds = {"training": 1.0 + len(ran), "test": 2.0}
-        result = {"metric": "test accuracy", "value": 0.9 + seed / 100, "validation": None, "seconds": seconds}
-        return result | {"peak memory, MB": 500, "versions": {"numpy": "2"}}
-
-    monkeypatch.setattr(suite, "measure", measure)
-    return ran
-
-
-def test_the_suite_runs_everything_once(recorded, commands, capfd):
-    suite.run()
-    assert commands == [f"{row.command} --seed {seed}" for row in suite.ROWS for seed in row.seeds]
-    assert len(commands) == 10
-    suite.run()
-    assert len(commands) == 10 and "simple CNN: finished before" in capfd.readouterr().out
-    assert [len(row["values"]) for row in report.measured()] == [1, 1, 1, 1, 3, 3]
-    assert all(row["data"] == "KMNIST, release of 5 February 2019" for row in results.recorded("benchmarks"))
-
-
-def test_an_interrupted_suite_goes_on_where_it_was(recorded, commands, monkeypatch):
-    measure = suite.measure
-
-    def stops(row, seed, folder):
-        if len(commands) == 6:
-            raise KeyboardInterrupt
-        return measure(row, seed, folder)
-
-    monkeypatch.setattr(suite, "measure", stops)
-    assert suite.main() == 130 and len(commands) == 6
-    monkeypatch.setattr(suite, "measure", measure)
-    suite.run()
-    assert len(commands) == len(set(commands)) == 10
-    assert suite.own(row_of("simple CNN"))["seeds"] == [0, 1, 2]
-
-
-def test_what_notebook_03_recorded_is_not_run(recorded, commands, capfd):
-    results.record(suite.NOTEBOOK, [notebook_row("baseline"), notebook_row("final", values=[0.98, 0.981, 0.982])])
-    suite.run()
-    assert [command.split()[0] for command in commands] == ["knn_kmnist.py"] * 3 + ["svm_kmnist.py"]
-    assert "residual CNN of notebook 03: recorded by notebook 03" in capfd.readouterr().out
-    assert report.measured()[5]["values"] == [98.0, 98.1, 98.2] and report.measured()[5]["training"] == 400
-    assert "| simple CNN | 95.00 to 95.20 | 94.63 | 400 |" in report.measured_table()
-
-
-def test_a_notebook_that_trains_otherwise_is_an_error(recorded, commands, capfd):
-    results.record(suite.NOTEBOOK, [notebook_row("final", parameters={"epochs": 14})])
-    assert suite.main() == 2 and commands == []
-    assert 'notebook 03 recorded "final" with ' in capfd.readouterr().err
-
-
-def test_a_command_that_fails_stops_the_suite(recorded, monkeypatch, capfd):
-    monkeypatch.setattr(suite, "ROWS", (suite.Row("bad", "bad", "knn_kmnist.py -k 0", 1),))
-    with pytest.raises(suite.DataError, match="`knn_kmnist.py -k 0 --seed 0` ended with status 2; finished"):
-        suite.run(suite.ROWS)
-    assert results.recorded() == []
-
-
-def test_the_suite_measures_in_a_process_of_its_own(tmp_path, monkeypatch):
+def calls(monkeypatch):
+    """Every command that the suite runs, in order; none runs really, each writes what it was asked for."""
     ran = []
 
     def call(command, env):
-        ran.append(command)
-        assert env["WANDB_MODE"] == "disabled"
-        Path(command[-1]).write_text('{"value": 1}', encoding="utf-8")
+        assert Path(command[1]).exists() and env["WANDB_MODE"] == "disabled"
+        ran.append(" ".join([Path(command[1]).name, *command[2:]]).partition(" --json")[0])
+        if "--json" in command:
+            seconds = {"training": 1.0 + len(ran), "test": 2.0}
+            result = {"metric": "test accuracy", "value": 0.9, "validation": None, "seconds": seconds}
+            result |= {"peak memory, MB": 500, "versions": {"numpy": "2"}}
+            Path(command[-1]).write_text(json.dumps(result), encoding="utf-8")
         return 0
 
     monkeypatch.setattr(subprocess, "call", call)
-    (tmp_path / "result.json").write_text("an old one", encoding="utf-8")
-    assert suite.measure(row_of("PCA + 4-NN"), 2, tmp_path) == {"value": 1}
-    assert Path(ran[0][1]).exists() and ran[0][2:6] == ["--pca", "60", "--seed", "2"]
+    return ran
 
 
-def test_every_command_of_the_suite_has_good_options():
-    for row in suite.ROWS:
-        script, *options = row.command.split()
+SCRIPTS = [f"{study}.py" for study in suite.STUDIES]
+
+
+def test_the_suite_runs_each_command_once_and_leaves_the_rest_to_the_studies(recorded, calls, capfd):
+    assert suite.main() == 0
+    assert calls == [*suite.COMMANDS.values(), *SCRIPTS]
+    calls.clear()
+    assert suite.main() == 0
+    assert calls == SCRIPTS and "4 nearest neighbours: finished before" in capfd.readouterr().out
+    assert [len(row["values"]) for row in report.measured()] == [1, 1, 1, 1, 3, 3]
+    for row in studies.rows("benchmarks"):
+        assert (row["seed"], row["test seconds"], row["machine"]) == (0, 2.0, studies.machine())
+
+
+def test_an_interrupted_suite_goes_on_where_it_was(recorded, calls, monkeypatch):
+    call = subprocess.call
+
+    def stops(command, env):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return call(command, env)
+
+    monkeypatch.setattr(subprocess, "call", stops)
+    assert suite.main() == 130
+    monkeypatch.setattr(subprocess, "call", call)
+    assert suite.main() == 0
+    assert calls == [*suite.COMMANDS.values(), *SCRIPTS]
+
+
+def test_a_command_that_fails_stops_the_suite(recorded, monkeypatch, capfd):
+    monkeypatch.setattr(suite, "COMMANDS", {"bad": "knn_kmnist.py -k 0"})
+    assert suite.main() == 2 and studies.rows("benchmarks") == []
+    assert re.search(r"knn_kmnist.py -k 0 --json \S+ ended with status 2; finished rows", capfd.readouterr().err)
+
+
+def test_every_recorded_study_has_its_script_and_every_command_good_options():
+    scripts = {re.search(r"benchmarks/\w+\.py", row["command"]) for row in studies.rows() if row["study"] != "ladder"}
+    scripts = {match[0] for match in scripts if match}
+    assert len(scripts) >= len(suite.STUDIES)
+    assert [script for script in scripts if not (CHECKOUT / script).exists()] == []
+    for command in suite.COMMANDS.values():
+        script, *options = command.split()
         {f"{module.__name__}.py": module for module in COMMANDS}[script].new_parser().parse_args(options)
-    published = {name for name, _, _ in report.PUBLISHED}
-    assert {row.published for row in suite.ROWS if row.published} <= published
+    assert [row.name for row in report.ROWS if row.study == "benchmarks"] == list(suite.COMMANDS)
+    assert {row.published for row in report.ROWS if row.published} <= {name for name, _, _ in report.PUBLISHED}
 
 
-def test_table_figure_and_results_agree():
-    documents = [CHECKOUT / "README.md", CHECKOUT / "benchmarks" / "README.md"]
-    written = "".join(path.read_text(encoding="utf-8") for path in documents)
-    for name, text in report.tables().items():
-        assert f"<!-- results: {name} -->\n{text}\n<!-- end -->" in written, "run `make benchmarks`"
-    assert report.drawn_digest() == report.digest(), "run `make benchmarks`"
-    assert report.FIGURE.stat().st_size < 200_000
+def documents():
+    return [path.read_text(encoding="utf-8") for path in report.DOCUMENTS]
 
 
-def test_a_changed_result_would_be_noticed(recorded, commands):
-    before = report.digest(), report.measured_table()
-    suite.run()
-    measured = report.digest(), report.measured_table()
-    rows = results.recorded("benchmarks")
-    rows[0]["values"] = [0.1234]
-    results.record("benchmarks", rows)
-    changed = report.digest(), report.measured_table()
-    for one, other, third in zip(before, measured, changed, strict=True):
-        assert len({one, other, third}) == 3
-    assert "12.34" in report.measured_table() and "12.34" in report.figure_line()
+def test_documents_figure_and_results_agree():
+    assert report.rendered(documents()) == documents(), "run `python benchmarks/report.py`"
+    assert report.drawn_digest() == report.digest(), "run `python benchmarks/report.py`"
 
 
-def test_the_figure_is_the_same_again_and_says_what_it_shows(recorded, commands):
+@pytest.mark.parametrize(("metric", "written"), [("trustworthiness", "0.123"), ("test accuracy", "12.35")])
+def test_a_changed_result_would_be_noticed(monkeypatch, metric, written):
+    rows, before = studies.rows(), report.digest()
+    for row in rows:
+        if row["metric"] == metric:
+            row["value"] = 0.12345
+    monkeypatch.setattr(studies, "rows", lambda study: [row for row in rows if row["study"] == study])
+    assert written in "".join(report.rendered(documents())) and documents() != report.rendered(documents())
+    assert (report.digest() != before) == (metric == "test accuracy")
+
+
+def test_a_table_without_its_place_is_named():
+    with pytest.raises(ValueError, match="0 places .* <!-- results: maps -->"):
+        report.rendered([text.replace("results: maps", "results: map") for text in documents()])
+
+
+def test_rows_that_a_changed_study_left_behind_are_named(monkeypatch):
+    row = {"method": "m", "metric": "test accuracy", "seed": 0}
+    monkeypatch.setattr(studies, "rows", lambda study: [row | {"parameters": {"epochs": n}} for n in (1, 2)])
+    with pytest.raises(ValueError, match="2 settings of s, m: take the old rows out"):
+        report.found("s", "m")
+
+
+def test_a_table_says_on_which_machine_its_seconds_were_taken():
+    here, there, never = ([{"seconds": s, "machine": m}] for s, m in ((1, "here"), (2, "there"), (None, "nowhere")))
+    assert report.timed_on({"a": here, "b": here, "c": never}) == "\n\nMachine of the seconds: here."
+    assert report.timed_on({"a": here, "b": there, "c": here}).endswith("one alone. a, c: here; b: there.")
+    assert report.timed_on({"c": never}) == ""
+
+
+def test_the_figure_is_the_same_again_and_says_what_it_shows():
     from PIL import Image
 
-    suite.run()
     picture = report.draw()
     assert picture == report.draw()
     assert Image.open(io.BytesIO(picture)).info["data"] == report.digest()
@@ -611,11 +598,6 @@ def test_the_old_release_is_marked_wherever_it_stands():
     assert len(old) == 10
     assert all(f"| {figure}\\* |" in report.published_table() for figure in old)
     assert "\\*" not in report.measured_table()
-
-
-def test_no_k49_figure_is_ours():
-    for line in report.measured_table().splitlines()[2:]:
-        assert line.split("|")[7].strip() == ""
 
 
 # The files we write, read by others
@@ -637,8 +619,3 @@ def test_a_reader_of_mnists_files_reads_our_idx(kmnist_folder, small, tmp_path):
     for split, (images, labels) in {"train": reader.load_training(), "test": reader.load_testing()}.items():
         assert np.array_equal(images.reshape(-1, 28, 28), small.arrays[split, "images"])
         assert np.array_equal(labels, small.arrays[split, "labels"])
-
-
-def test_the_residual_recipe_trains_as_long_as_notebook_03():
-
-    assert cnn_kmnist.EPOCHS["residual"] == training.FINAL_EPOCHS

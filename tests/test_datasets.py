@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 from conftest import contents, flip, forget
 
-from kuzushiji import DataError, Unreachable, datasets, files, load_k49, load_kmnist, load_specimens, paths, registry
+from kuzushiji import (
+    DataError,
+    Unreachable,
+    datasets,
+    figures,
+    files,
+    load_foreign_land,
+    load_k49,
+    load_kmnist,
+    load_specimens,
+    paths,
+    registry,
+    start,
+)
 from kuzushiji.files import digest_of
 
 KMNIST_LINE = "data: KMNIST, 60,000 train + 10,000 test images, verified\n"
@@ -345,26 +358,88 @@ def test_a_folder_given_to_the_loader_is_the_only_one_searched(folder, small, sm
 # ------------------------------------------------------------------------------------------------------- specimens
 
 
-def test_specimens_are_rows_of_the_training_set_with_their_parents(kmnist):
-    images, table = load_specimens()
-    assert list(table.columns) == ["row", "label", "parent", "certain"] and len(table) == len(images) == 254
-    train, labels = load_kmnist("train")
+@pytest.fixture(params=["kmnist", "eigenkana"])
+def source(request):
+    """Real and generated images in turn; KMNIST where this machine has it."""
+    request.getfixturevalue({"kmnist": "kmnist", "eigenkana": "isolated"}[request.param])
+    return request.param
+
+
+def test_specimens_are_rows_of_the_training_set_with_their_parents(source):
+    images, table = load_specimens(source)
+    train, labels = load_kmnist("train", source)
+    assert list(table.columns) == ["row", "label", "parent", "certain"]
     assert np.array_equal(images, train[table["row"]]) and np.array_equal(table["label"], labels[table["row"]])
-    assert table["certain"].sum() == 232 and table["parent"].nunique() >= 25
+    shapes = table.groupby(["label", "parent"]).size()
+    assert shapes.max() == 10
+    if source == "kmnist":
+        assert len(table) == 254 and table["certain"].sum() == 232 and len(shapes) >= 25
+    else:
+        assert table["certain"].all() and len(shapes) == 23
+        assert set(table["parent"]) <= set(datasets.specimen_table("kmnist")["parent"])
 
 
-def test_generated_specimens_know_the_parents_of_their_shapes(isolated):
-    images, table = load_specimens()
-    train, labels = load_kmnist("train")
-    assert np.array_equal(images, train[table["row"]]) and np.array_equal(table["label"], labels[table["row"]])
-    assert table["certain"].all() and table.groupby(["label", "parent"]).size().max() == 10
-    assert len(table.groupby(["label", "parent"])) == 23
-    known = datasets.load_hentaigana()["parent"]
-    assert set(table["parent"]) <= set(known)
+# ------------------------------------------------------------------------------------------------------- quick mode
 
 
-def test_foreign_land_is_known_of_kmnist_alone(folder):
-    assert len(datasets.load_foreign_land()) > 300 and len(datasets.load_foreign_land("eigenkana")) == 0
+@pytest.fixture
+def quick(monkeypatch):
+    """A function that switches quick mode on."""
+    return lambda: monkeypatch.setenv("KUZUSHIJI_QUICK", "1")
+
+
+def test_quick_mode_hands_out_a_tenth_of_each_class_and_every_specimen(source, quick):
+    whole, (specimens, table) = load_kmnist("train", source), load_specimens(source)
+    row_of = {image.tobytes(): row for row, image in enumerate(whole[0])}
+    quick()
+    for split, n in (("train", 600), ("test", 100)):
+        images, labels = load_kmnist(split, source)
+        assert np.bincount(labels).tolist() == [n] * 10
+        assert np.array_equal(load_kmnist(split, source)[0], images)  # the same at every call
+        if split == "train":
+            rows = [row_of[image.tobytes()] for image in images]
+            assert rows == sorted(set(rows)) and np.array_equal(labels, whole[1][rows])
+            found, quick_table = load_specimens(source)
+            assert np.array_equal(found, specimens) and np.array_equal(found, images[quick_table["row"]])
+            assert quick_table.drop(columns="row").equals(table.drop(columns="row"))
+
+
+def test_foreign_land_is_that_of_the_images_at_hand(source, quick):
+    whole, table = load_kmnist("test", source)[0], load_foreign_land(source)
+    quick()
+    tenth, quick_table = load_kmnist("test", source)[0], load_foreign_land(source)
+    at_hand = {image.tobytes() for image in tenth}
+    hosts = {whole[row].tobytes(): host for row, host in zip(table["test_row"], table["host"], strict=True)}
+    found = {tenth[row].tobytes(): host for row, host in zip(quick_table["test_row"], quick_table["host"], strict=True)}
+    assert found == {image: host for image, host in hosts.items() if image in at_hand}
+    assert (len(table) > 300 and len(found) > 20) if source == "kmnist" else table.empty
+
+
+def test_quick_mode_is_said_has_one_of_the_rarest_and_changes_no_download(folder, small_k49, quick, capfd):
+    quick()
+    load_kmnist("test"), load_kmnist("test", source="eigenkana")
+    images, labels = load_k49("train", folder=small_k49.folder)
+    assert labels.tolist() != list(range(49)) and sorted(labels) == list(range(49))  # of 6 or 7 each, in order of rows
+    of_class = small_k49.arrays["train", "images"][small_k49.arrays["train", "labels"] == labels[0]]
+    assert (of_class == images[0]).all(axis=(1, 2)).sum() == 1
+    assert capfd.readouterr().out.splitlines() == [
+        "data: KMNIST, 6,000 train + 1,000 test images (quick mode: a tenth), verified",
+        "data: eigenkana, 6,000 + 1,000 generated images (quick mode: a tenth; as asked)",
+        "data: K49, 23,245 train + 3,860 test images (quick mode: a tenth), verified",
+    ]
+    assert len(datasets.obtain("kmnist")["train", "images"][1]) == 300
+
+
+def test_start_says_which_data_and_mode(folder, quick, monkeypatch, capfd):
+    assert start() is False and figures.stamp == "" and capfd.readouterr().out == KMNIST_LINE
+    quick()
+    monkeypatch.delenv("KUZUSHIJI_DATA")
+    assert start() is True and figures.stamp == figures.GENERATED
+    _, line, advice, mode = capfd.readouterr().out.splitlines()
+    assert (
+        "KMNIST was not reachable" in line and advice.startswith("Text and titles describe KMNIST") and "unset" in mode
+    )
+    figures.use_style()
 
 
 # ---------------------------------------------------------------------------------------------------- no source answers

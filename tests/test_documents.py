@@ -2,10 +2,11 @@
 
 import re
 
+import pandas as pd
 import pytest
 from test_notebooks import ALL, ROOT, anchor, prose, read
 
-from kuzushiji import load_classmap, load_hentaigana, registry
+from kuzushiji import load_classmap, registry
 
 # Words that a notebook sets in italics to stress them, not to introduce a term.
 STRESSED = {
@@ -65,7 +66,7 @@ def test_the_glossary_has_the_parents_of_the_class_map_and_of_notebook_01():
     official = [tuple(row) for row in classmap[["char", "romaji", "parent", "other_parents"]].itertuples(index=False)]
     assert [row[:4] for row in rows] == official
     seen = set("".join(row[4] for row in rows).replace(" ", ""))
-    assert seen == set(load_hentaigana().query("certain")["parent"])
+    assert seen == set(pd.read_csv(ROOT / "data" / "hentaigana.csv").query("certain == 'yes'")["parent"])
     assert all(set(row[4].split()) <= {row[2], *row[3].split()} for row in rows)
 
 
@@ -124,6 +125,12 @@ def test_every_picture_of_a_document_says_what_is_to_be_seen(name):
     for alt, file in pictures_of(name):
         assert len(alt) >= 40, f"{name}: {file}: {alt!r}"
         assert (ROOT / name).parent.joinpath(file).is_file(), f"{name}: {file}"
+
+
+def test_every_picture_is_shown_by_a_document_or_an_article():
+    articles = [f"articles/{path.name}" for path in (ROOT / "articles").glob("*.md")]
+    shown = {file.rpartition("/")[2] for name in DOCUMENTS + articles for _, file in pictures_of(name)}
+    assert {path.name for path in (ROOT / "img").iterdir()} == shown
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ja.md"])

@@ -11,7 +11,8 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from kuzushiji import figures, load_classmap, load_hentaigana, networks
+from kuzushiji import figures, load_classmap, networks
+from kuzushiji.datasets import specimen_table
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def characters():
     """Every Japanese character that a figure of the series may have to draw."""
     k49 = load_classmap("k49")
     text = "".join(k49["char"]) + "".join(k49["parent"]) + "".join(k49["other_parents"]).replace(" ", "")
-    return sorted(set(text + "".join(load_hentaigana()["parent"])))
+    return sorted(set(text + "".join(specimen_table("kmnist")["parent"])))
 
 
 def japanese_font():
@@ -155,17 +156,6 @@ def test_the_look_does_not_depend_on_the_reader_s_matplotlibrc():
     assert dict(plt.rcParams) == plain
 
 
-def test_show_writes_to_img_in_the_maintainers_run_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(figures, "CHECKOUT", tmp_path)
-    (tmp_path / "img").mkdir()
-    monkeypatch.delenv("KUZUSHIJI_MAINTAIN", raising=False)
-    figures.show(plt.figure(), "an empty figure", save="figure.png")
-    assert not list((tmp_path / "img").iterdir())
-    monkeypatch.setenv("KUZUSHIJI_MAINTAIN", "1")
-    figures.show(plt.figure(), "an empty figure", save="figure.png")
-    assert [path.name for path in (tmp_path / "img").iterdir()] == ["figure.png"]
-
-
 def test_every_large_island_of_a_kana_is_named_and_no_small_one():
     random = np.random.default_rng(0)
     blobs = [random.normal(centre, 1, (count, 2)) for centre, count in ((0, 500), (50, 400), (100, 20))]
@@ -194,10 +184,12 @@ def test_a_network_is_drawn_with_its_own_shapes_parameters_and_residual_connecti
 
 
 def test_a_drawn_network_puts_larger_maps_into_higher_boxes():
-    from kuzushiji import training
+    import keras
 
+    kinds = keras.layers.Conv2D(32, 3), keras.layers.Conv2D(64, 3), keras.layers.MaxPooling2D()
+    dense = keras.layers.Flatten(), keras.layers.Dense(128), keras.layers.Dense(10)
     _, ax = plt.subplots()
-    figures.draw_network(training.baseline_network(), ax)
+    figures.draw_network(keras.Sequential([keras.Input((28, 28, 1)), *kinds, *dense]), ax)
     heights = [patch.get_height() for patch in ax.patches]
     assert heights[0] > heights[1] > heights[2] > heights[3] == heights[4]
     widths = [patch.get_width() for patch in ax.patches]

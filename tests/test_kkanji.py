@@ -85,6 +85,18 @@ def test_tar_is_decoded_only_once(tar, capfd):
     assert capfd.readouterr().out.count("\n") == 1
 
 
+def pairs(images, labels):
+    return {(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)}
+
+
+def test_quick_mode_takes_at_least_one_of_each_character(tar, monkeypatch, capfd):
+    whole = load_kkanji()
+    monkeypatch.setenv("KUZUSHIJI_QUICK", "1")
+    images, labels = load_kkanji()
+    assert sorted(labels) == sorted(set(LABELS)) and pairs(images, labels) < pairs(*whole)
+    assert "4 images of 3,832 characters (quick mode: a tenth), verified" in capfd.readouterr().out
+
+
 def link(type_code):
     entry = tarfile.TarInfo("kkanji2/U+4093/link.png")
     entry.type, entry.linkname = type_code, "/etc/passwd"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from run_notebooks import tagged_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 SERIES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -133,12 +134,26 @@ def test_has_the_parts_of_a_notebook_of_the_series(path):
     assert f"solutions/{path.name}" in text
 
 
-@every_of_the_series
-def test_cells_are_short(path):
-    lines = [[line for line in cell.source.splitlines() if line.strip()] for cell in code_cells(read(path))]
-    lengths = sorted(map(len, lines))
-    assert lengths[-1] <= 25 and lengths[len(lengths) // 2] <= 8, lengths
-    assert not re.search(r"\b(simply|obviously|just)\b", "\n".join(prose(read(path))), re.IGNORECASE)
+@every_notebook
+def test_cells_know_of_no_mode_but_quick_and_of_that_in_the_set_up_cell_and_one_other(path):
+    sources = [cell.source for cell in code_cells(read(path))]
+    assert sum(bool(re.search(r"\bquick\b", source)) for source in sources) <= 2
+    gone = r"\brun\.(quick|data|retrain|maintain)\b|\b(experiment|recall)\(|KUZUSHIJI_(RETRAIN|MAINTAIN)|\bsave="
+    assert [found[0] for source in sources if (found := re.search(gone, source))] == []
+
+
+def test_pictures_are_those_of_the_stored_outputs():
+    stored = [item for path in ALL for item in tagged_figures(read(path)).items()]
+    pictures = {f"{name}.png": png for name, (_, png) in stored}
+    assert len(pictures) == len(stored), "a figure's tag stands in two notebooks"
+    found = {path.name: path.read_bytes() for path in (ROOT / "img").iterdir() if path.name != "benchmarks.png"}
+    assert found.keys() == pictures.keys()
+    assert [name for name in found if found[name] != pictures[name]] == [], "run `make notebooks`"
+
+
+@every_notebook
+def test_what_only_lives_is_not_stored(path):
+    assert all(not cell.outputs for cell in tagged(read(path), "live-only"))
 
 
 def test_the_tests_of_this_file_would_notice_a_stripped_notebook(tmp_path):

@@ -1,5 +1,6 @@
 """The files around the code say the same thing, and the commands that set up and run the series fail clearly."""
 
+import os
 import re
 import signal
 import subprocess
@@ -10,15 +11,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import run_notebooks
+import setup as setup_tool
+
+from kuzushiji import DataError, studies
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import render_results  # noqa: E402
-import run_notebooks  # noqa: E402
-import setup as setup_tool  # noqa: E402
-
-from kuzushiji import DataError, results  # noqa: E402
 
 
 def pyproject():
@@ -106,16 +104,19 @@ def test_setup_makes_a_half_made_environment_again_and_leaves_a_complete_one(mon
     assert len(commands) == 2 + 4
 
 
-def write_notebook(path, *cells):
+def write_notebook(path, *cells, tags=()):
     path.parent.mkdir(parents=True, exist_ok=True)
-    markdown = nbformat.v4.new_markdown_cell("# A notebook")
-    nbformat.write(nbformat.v4.new_notebook(cells=[markdown, *map(nbformat.v4.new_code_cell, cells)]), path)
+    cells = [nbformat.v4.new_markdown_cell("# A notebook"), *map(nbformat.v4.new_code_cell, cells)]
+    for cell, of_cell in zip(cells[1:], tags, strict=False):
+        cell.metadata["tags"] = of_cell
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
 
 
 @pytest.fixture
 def series(monkeypatch, tmp_path):
     monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(run_notebooks, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(run_notebooks, "IMG", tmp_path / "img")
     monkeypatch.setattr(sys, "argv", ["run_notebooks.py"])
     return tmp_path
 
@@ -159,10 +160,16 @@ def test_the_index_names_what_is_there_and_what_is_not(series, monkeypatch):
 def test_an_interrupted_run_ends_with_one_line(series):
     write_notebook(series / "notebooks" / "01_a.ipynb", 'open("started", "w").close()\nimport time\ntime.sleep(60)')
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); import run_notebooks as r; Path = r.Path; "
+        "import run_notebooks as r; Path = r.Path; "
         f"r.NOTEBOOKS, r.BUILD = Path({str(series)!r}, 'notebooks'), Path({str(series)!r}, 'build'); r.main()"
     )
-    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     while not (series / "notebooks" / "started").exists():
         assert run.poll() is None, run.stdout.read()
         time.sleep(0.1)
@@ -180,22 +187,57 @@ def test_a_data_folder_that_does_not_exist_is_told_before_anything_runs(series, 
     assert not (series / "build").exists()
 
 
-def test_the_maintainers_run_refuses_anything_but_the_real_data(series, monkeypatch):
-    import kuzushiji
+def maintain(monkeypatch, check=lambda: None):
+    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "--in-place"])
+    monkeypatch.setattr(studies, "check_data", check)
+    run_notebooks.main()
 
-    def unreachable(split, source):
+
+def test_the_maintainers_run_refuses_anything_but_the_real_data(series, monkeypatch):
+    def unreachable():
         raise DataError("not to be had")
 
     write_notebook(series / "notebooks" / "01_a.ipynb", "1")
     before = (series / "notebooks" / "01_a.ipynb").read_bytes()
-    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "--in-place"])
-    monkeypatch.setattr(kuzushiji, "load_kmnist", unreachable, raising=False)
-    with pytest.raises(SystemExit, match="needs the real data. not to be had"):
-        run_notebooks.main()
-    monkeypatch.setenv("KUZUSHIJI_QUICK", "1")
-    with pytest.raises(SystemExit, match="unset KUZUSHIJI_QUICK"):
-        run_notebooks.main()
+    with pytest.raises(SystemExit, match="not to be had"):
+        maintain(monkeypatch, unreachable)
     assert (series / "notebooks" / "01_a.ipynb").read_bytes() == before
+
+
+DRAW = """from IPython.display import Image, display
+display(Image(b"\\x89PNG {}"), metadata={{"image/png": {{"alt": "what is seen"}}}})"""
+
+
+def test_the_maintainers_run_stores_figures_by_their_tags_and_nothing_that_only_lives(series, monkeypatch):
+    path = series / "notebooks" / "01_a.ipynb"
+    write_notebook(path, DRAW.format("one"), DRAW.format("two"), "1 + 1", tags=[["figure:01_a"], ["live-only"], []])
+    maintain(monkeypatch)
+    stored = nbformat.read(path, as_version=4)
+    assert [len(cell.outputs) for cell in stored.cells[1:]] == [1, 0, 1]
+    assert [cell.execution_count for cell in stored.cells[1:]] == [1, 2, 3]
+    assert {file.name: file.read_bytes() for file in (series / "img").iterdir()} == {"01_a.png": b"\x89PNG one"}
+    assert run_notebooks.tagged_figures(stored) == {"01_a": ("what is seen", b"\x89PNG one")}
+    monkeypatch.setattr(sys, "argv", ["run_notebooks.py"])
+    run_notebooks.main()
+    assert len(nbformat.read(series / "build" / "notebooks" / "01_a.ipynb", as_version=4).cells[2].outputs) == 1
+
+
+@pytest.mark.parametrize(
+    "sources, said",
+    [
+        (["1"], "0 PNG outputs, expected one"),
+        ([DRAW.format("one") + "\n" + DRAW.format("two")], "2 PNG outputs, expected one"),
+        ([DRAW.format("one"), DRAW.format("two")], "another cell has this tag"),
+    ],
+)
+def test_a_tag_without_its_one_figure_is_named_and_nothing_is_stored(series, monkeypatch, sources, said):
+    path = series / "notebooks" / "01_a.ipynb"
+    write_notebook(path, *sources, tags=[["figure:01_a"]] * len(sources))
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match=f"01_a.ipynb is not stored: the cell tagged figure:01_a: {said}"):
+        maintain(monkeypatch)
+    assert path.read_bytes() == before and not (series / "img").exists()
+    assert (series / "build" / "notebooks" / "01_a.failed.ipynb").exists()
 
 
 def test_cleared_progress_bars_leave_no_trace():
@@ -228,47 +270,6 @@ def test_the_makefile_makes_a_relative_data_folder_absolute(tmp_path):
         environment = {"PATH": "/usr/bin:/bin", "HOME": home, "KUZUSHIJI_DATA": given}
         shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         assert shown.stdout.strip() == expected
-
-
-def documents():
-    return [path.read_text(encoding="utf-8") for path in render_results.DOCUMENTS]
-
-
-def test_the_tables_of_the_documents_are_those_of_the_results_file():
-    assert render_results.rendered(documents()) == documents()
-
-
-@pytest.mark.parametrize("metric", ["trustworthiness", "test accuracy"])
-def test_a_changed_result_would_change_a_document(monkeypatch, metric):
-    rows = results.recorded()
-    for changed in (row for row in rows if row["metric"] == metric):
-        changed["values"] = [0.12345]
-    monkeypatch.setattr(render_results, "recorded", lambda source: [row for row in rows if row["source"] == source])
-    written = render_results.rendered(documents())
-    assert ("0.123" if metric == "trustworthiness" else "12.35") in "".join(written) and written != documents()
-
-
-def test_a_table_without_its_place_is_named():
-    with pytest.raises(ValueError, match="0 places .* <!-- results: maps -->"):
-        render_results.rendered([text.replace("results: maps", "results: map") for text in documents()])
-
-
-def test_results_are_recorded_in_the_maintainers_run_on_real_data_alone(monkeypatch, tmp_path):
-    row = {"method": "pca", "metric": "m", "values": [1.0], "seeds": [0], "parameters": {}, "seconds": 1.0}
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "results.json")
-    monkeypatch.delenv("KUZUSHIJI_MAINTAIN", raising=False)
-    monkeypatch.setattr(results, "kmnist_source", lambda: "kmnist")
-    results.record("01_a", [row])
-    assert results.recorded() == []
-    monkeypatch.setenv("KUZUSHIJI_MAINTAIN", "1")
-    results.record("01_a", [row], ["numpy"])
-    results.record("02_b", [row])
-    results.record("01_a", [{**row, "values": [2.0]}], ["numpy"])
-    assert [(r["source"], r["values"]) for r in results.recorded()] == [("01_a", [2.0]), ("02_b", [1.0])]
-    assert "numpy" in results.recorded("01_a")[0]["versions"]
-    monkeypatch.setattr(results, "kmnist_source", lambda: "eigenkana")
-    with pytest.raises(DataError, match="never recorded"):
-        results.record("01_a", [row])
 
 
 def test_what_the_makefile_imports_exists():

@@ -455,9 +455,9 @@ def test_temperature_and_threshold_come_back_from_the_validation_logits(validati
         return -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].mean()
 
     fitted = minimize_scalar(surprise, bounds=(0.1, 10), method="bounded").x
-    assert fitted == pytest.approx(reading.stored("kmnist_cnn.json")["temperature"], abs=0.01)
+    assert fitted == pytest.approx(reading.stored("kmnist_cnn.json")["temperature"], abs=1e-4)
     surest = reading.probabilities(validation["logits"]).max(axis=1)
-    assert np.quantile(surest, 0.01) == pytest.approx(reading.threshold(), abs=0.01)
+    assert np.quantile(surest, 0.01) == pytest.approx(reading.threshold(), abs=1e-4)
 
 
 def test_the_validation_logits_are_those_of_the_network_beside_them(validation, kmnist):

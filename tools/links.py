@@ -34,10 +34,12 @@ import importlib.util
 
 if importlib.util.find_spec("kuzushiji") is None:
     raise RuntimeError(
-        'The helpers are not installed. In a copy of this series: pip install ".[notebooks]". In Colab: put the series '
-        "at /content/series.zip (README.md, section Colab) and run in a new cell:\\n\\n"
+        "The helpers are not installed. In a copy of this series: "
+        'pip install ".[notebooks]". In Colab: put the series at '
+        "/content/series.zip (README.md, section Colab) and run in a new cell:\\n\\n"
         "{FROM_ZIP[0]}\\n"
-        '{FROM_ZIP[1]}'
+        "{FROM_ZIP[1].split('"')[0]}"
+        '"{FROM_ZIP[1].split('"')[1]}"'
     )
 """
 PRESENT = """\
@@ -55,7 +57,7 @@ import pandas as pd
 import kuzushiji
 from kuzushiji import image_grid, load_classmap, load_kmnist, show
 
-run = kuzushiji.start()"""
+quick = kuzushiji.start()"""
 
 COLAB_HABITS = """\
 Choose the runtime type first: another type, another notebook and another day are each a new, empty machine, and what

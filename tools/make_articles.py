@@ -1,15 +1,18 @@
 r"""Write the companion articles (`make articles`): articles/*.md, their figures in img/, and pages in build/articles/.
 
-A source in articles/src/ is Markdown with Jinja expressions. They fetch every number from benchmarks/results.json or a
+A source in articles/src/ is Markdown with Jinja expressions. They fetch every number from the records of a study or a
 notebook's stored outputs, every figure and every piece of code from a notebook; a notebook is named by its number:
 
-    {{ mean("02", "t-sne", "10-NN accuracy") | percent(1) }}     mean over the seeds of a recorded row, as 95.0
-    {{ values("02", "t-sne", "10-NN accuracy") | percent(1) }}   from lowest to highest: 94.8 to 95.1
-    {{ printed("02", "keep (\\d+) %") }}                         what a cell printed: the group of a regular expression
-    {{ said("02", "about (\\d+) minutes") }}                     the same in the notebook's prose
-    {{ code("02", "covariance =") }}                             the code cell that contains this text
-    {{ figure("02", "part of its alt text", "name", "Caption.") }}
-    {{ holds(a > b, "what the sentence claims") }}               nothing, or an error where that is no longer true
+    {{ mean("maps", "t-sne", "10-NN accuracy") | percent(1) }}     mean over the seeds of a study's rows, as 95.0
+    {{ values("maps", "t-sne", "10-NN accuracy") | percent(1) }}   from lowest to highest: 94.8 to 95.1
+    {{ row("maps", "t-sne", "10-NN accuracy").parameters }}        what else is recorded, of the first seed
+    {{ seconds("sprint", "sprint", "test accuracy") | number }}    what each seed took
+    {{ timed_on("sprint", "baseline") }}                           a sentence on the machine, for seconds of two studies
+    {{ printed("02", "keep (\\d+) %") }}                           what a cell printed: the group of a pattern
+    {{ said("02", "about (\\d+) minutes") }}                       the same in the notebook's prose
+    {{ code("02", "covariance =") }}                               the code cell that contains this text
+    {{ figure("02_trust", "Caption.") }}                           the figure of the cell with the tag figure:02_trust
+    {{ holds(a > b, "what the sentence claims") }}                 nothing, or an error where that is no longer true
 
 The pages are plain HTML of the kind that Medium imports. With BASE_URL, the address under which the repository's files
 can be read (such as https://github.com/owner/name/blob/main), images and links to files are absolute. Without it a page
@@ -28,9 +31,10 @@ from pathlib import Path
 
 import jinja2
 import mistune
+from run_notebooks import tagged_figures
 
 from kuzushiji.files import replacing
-from kuzushiji.results import recorded
+from kuzushiji.studies import rows
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -70,28 +74,40 @@ def sources(number, kind):
     return ["".join(cell["source"]) for cell in cells(number) if cell["cell_type"] == kind]
 
 
-def row(number, method, metric):
-    """The one row of benchmarks/results.json that the notebook with this number recorded for a method and a metric."""
-    rows = [
-        row
-        for row in recorded()
-        if row["source"].startswith(f"{number}_") and (row["method"], row["metric"]) == (method, metric)
-    ]
-    if len(rows) != 1:
-        raise ArticleError(
-            f"benchmarks/results.json: found {len(rows)} rows of notebook {number} for {method!r}, {metric!r}, "
-            "expected one"
-        )
-    return rows[0]
+def seeds(study, method, metric):
+    """The recorded rows of a measurement, one for each seed."""
+    found = [row for row in rows(study) if (row["method"], row["metric"]) == (method, metric)]
+    settings = {json.dumps(row["parameters"], sort_keys=True) for row in found}
+    if len(settings) != 1:
+        what = f"{method!r}, {metric!r} with {len(settings)} settings"
+        raise ArticleError(f"benchmarks/results.json: the study {study} has {what}, expected one")
+    return sorted(found, key=lambda row: row["seed"])
 
 
-def values(number, method, metric):
-    """The values of a recorded row, one for each seed."""
-    return row(number, method, metric)["values"]
+def row(study, method, metric):
+    """The row of the first seed: parameters, history, what else is recorded."""
+    return seeds(study, method, metric)[0]
 
 
-def mean(number, method, metric):
-    return statistics.fmean(values(number, method, metric))
+def values(study, method, metric):
+    return [row["value"] for row in seeds(study, method, metric)]
+
+
+def mean(study, method, metric):
+    return statistics.fmean(values(study, method, metric))
+
+
+def seconds(study, method, metric):
+    return [row["seconds"] for row in seeds(study, method, metric)]
+
+
+def timed_on(*studies):
+    """A sentence on the machine whose seconds a passage compares, which has to be one for all rows of the studies."""
+    machines = sorted({row["machine"] for study in studies for row in rows(study) if row["seconds"] is not None})
+    if len(machines) != 1:
+        raise ArticleError(f"{' and '.join(studies)}: seconds from {len(machines)} machines, which do not compare")
+    unknown = "Which machine took these seconds was not recorded."
+    return unknown if machines == ["not recorded"] else f"These seconds were taken on {machines[0]}."
 
 
 def the_one(pattern, text, where, first=False):
@@ -117,21 +133,6 @@ def code(number, part):
     if len(found) != 1:
         raise ArticleError(f"notebook {number} has {len(found)} code cells with {part!r}, expected one")
     return f"```python\n{found[0]}\n```"
-
-
-def stored_figure(number, alt_part):
-    """Alt text and PNG bytes of the figure whose alt text contains `alt_part`."""
-    figures = [
-        (output["metadata"].get("image/png", {}).get("alt", ""), "".join(output["data"]["image/png"]))
-        for output in outputs(number)
-        if "image/png" in output.get("data", {})
-    ]
-    found = [(alt, base64.b64decode(png)) for alt, png in figures if alt_part in alt]
-    if len(found) != 1:
-        raise ArticleError(
-            f"notebook {number} has {len(found)} figures with {alt_part!r} in the alt text, expected one"
-        )
-    return found[0]
 
 
 # How they are written
@@ -162,12 +163,14 @@ def render(source):
     """
     images, broken = {}, []
 
-    def figure(number, alt_part, name, caption):
-        alt, png = stored_figure(number, alt_part)
-        file = f"{number}_{name}.png"
-        images[file] = png
+    def figure(name, caption):
+        number = name[:2]
+        try:
+            alt, images[f"{name}.png"] = tagged_figures({"cells": cells(number)})[name]
+        except (KeyError, ValueError) as error:
+            raise ArticleError(f"notebook {number} has no figure tagged figure:{name} ({error})") from error
         alt = re.sub(r"([][])", r"\\\1", alt)
-        return f"![{alt}](../img/{file})\n\n*{caption}*"
+        return f"![{alt}](../img/{name}.png)\n\n*{caption}*"
 
     def holds(claim, meaning):
         if not claim:
@@ -176,9 +179,8 @@ def render(source):
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters |= FILTERS
-    environment.globals |= {
-        function.__name__: function for function in (row, values, mean, printed, said, code, figure, holds)
-    }
+    functions = (row, values, mean, seconds, timed_on, printed, said, code, figure, holds)
+    environment.globals |= {function.__name__: function for function in functions}
     try:
         text = environment.from_string(source.read_text(encoding="utf-8")).render()
     except jinja2.TemplateError as error:
@@ -187,13 +189,6 @@ def render(source):
         raise ArticleError("; ".join(broken))
     note = f"<!-- Written by `make articles` from articles/src/{source.name}: change that, not this. -->\n\n"
     return note + text, images
-
-
-def word_count(markdown):
-    """Words that a reader reads: prose, headings and captions; no code, no alt text, no address."""
-    text = re.sub(r"<!--.*?-->|```.*?```|!\[.*?\]\([^)]*\)", " ", markdown, flags=re.DOTALL)
-    text = re.sub(r"\]\([^)\s]*\)", "]", text)
-    return len(re.findall(r"\S*\w\S*", text))
 
 
 # The page
@@ -271,7 +266,7 @@ def main():
         ):
             with replacing(path) as temporary:
                 temporary.write_text(content, encoding="utf-8")
-        print(f"articles/{source.name}: {word_count(text):,} words, {len(images)} figures")
+        print(f"articles/{source.name}: {len(images)} figures")
     print("Pages: build/articles/")
     if failures:
         sys.exit("\n".join(failures))

@@ -1,11 +1,13 @@
 """Run the notebooks of the series in order: the reader's run (`make run`) and the maintainers' (`make notebooks`).
 
 The reader's run writes executed copies and web pages to build/ and changes nothing else. The maintainers' run
-(--in-place) executes in full mode on the real data only and is what writes the stored notebooks and img/.
+(--in-place) executes in full mode on the real data only and is what writes the stored notebooks, and img/NAME.png from
+each cell tagged figure:NAME; of cells tagged live-only it stores no output.
 """
 
 import argparse
 import asyncio
+import base64
 import html
 import os
 import re
@@ -14,17 +16,21 @@ import time
 from pathlib import Path
 
 import nbformat
-import render_results
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
+from kuzushiji import DataError, studies
+from kuzushiji.files import replacing
+from kuzushiji.paths import named_folders
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+IMG = ROOT / "img"
 BUILD = ROOT / "build"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-CELL_TIMEOUT = 3 * 3600  # seconds; a full training is the longest cell
+CELL_TIMEOUT = 3600  # seconds; no cell comes near it, what takes that long is a study
 
 
 class Progress(NotebookClient):
@@ -70,6 +76,50 @@ def settle_outputs(notebook):
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def drop_live(notebook):
+    """Drop the outputs of cells tagged live-only, which a stored notebook does not carry."""
+    for cell in notebook.cells:
+        if "live-only" in cell.metadata.get("tags", []):
+            cell.outputs = []
+
+
+def tagged_figures(notebook):
+    """Alt text and PNG bytes of the figure of each cell tagged figure:NAME, as {NAME: (alt, png)}.
+
+    Raises ValueError where a name stands on two cells, or a cell has not exactly one PNG.
+    """
+    figures = {}
+    for cell in notebook["cells"]:
+        for tag in cell["metadata"].get("tags", []):
+            kind, _, name = tag.partition(":")
+            if kind != "figure":
+                continue
+            found = [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+            if len(found) != 1 or name in figures:
+                what = "another cell has this tag" if name in figures else f"{len(found)} PNG outputs, expected one"
+                raise ValueError(f"the cell tagged {tag}: {what}")
+            (output,) = found
+            png = "".join(output["data"]["image/png"])  # a list of lines where JSON was read without nbformat
+            figures[name] = output["metadata"].get("image/png", {}).get("alt", ""), base64.b64decode(png)
+    return figures
+
+
+def store(notebook, path):
+    """Write an executed notebook of the maintainers' run in place, and its figures to img/; stops at a bad tag."""
+    drop_live(notebook)
+    try:
+        figures = tagged_figures(notebook)
+    except ValueError as error:
+        kept = BUILD / "notebooks" / f"{path.stem}.failed.ipynb"
+        nbformat.write(notebook, kept)
+        sys.exit(f"\n{path.name} is not stored: {error}. What was executed: build/notebooks/{kept.name}")
+    for name, (_, png) in figures.items():
+        with replacing(IMG / f"{name}.png") as temporary:
+            temporary.write_bytes(png)
+    with replacing(path) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 def data_line(notebook):
@@ -190,25 +240,14 @@ def main():
     ]
     if not paths:
         sys.exit(f"No notebook's name starts with {' or '.join(options.names) or 'anything'}: notebooks/ has none.")
+    check = studies.check_data if options.in_place else named_folders
+    try:
+        check()
+    except DataError as error:
+        sys.exit(str(error))
     if options.in_place:
-        from kuzushiji import DataError, load_kmnist
-
-        if os.environ.get("KUZUSHIJI_QUICK") == "1":
-            sys.exit("The maintainers' run is a full one: unset KUZUSHIJI_QUICK.")
-        try:
-            load_kmnist("test", source="kmnist")
-        except DataError as error:
-            sys.exit(f"The maintainers' run needs the real data. {error}")
-        os.environ["KUZUSHIJI_MAINTAIN"] = "1"
         paths += [p for p in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")) if not options.names]
-    else:
-        from kuzushiji.paths import DataError, named_folders
-
-        try:
-            named_folders()
-        except DataError as error:
-            sys.exit(str(error))
-        (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
+    (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
 
     rows = []
     for position, path in enumerate(paths, start=1):
@@ -220,19 +259,16 @@ def main():
             notebook, error = execute(path, bar)
         rows.append((path.stem, time.monotonic() - started, data_line(notebook)))
         if error or not options.in_place:
-            (BUILD / "notebooks").mkdir(parents=True, exist_ok=True)
             nbformat.write(notebook, BUILD / "notebooks" / f"{path.stem}{'.failed' if error else ''}.ipynb")
         if error:
             report_failure(path, notebook, error)
             sys.exit(1)
         if options.in_place:
-            nbformat.write(notebook, path)
+            store(notebook, path)
         else:
             write_page(notebook, path.stem)
             write_index(rows)
     print_table(rows)
-    if options.in_place:
-        render_results.main()
     if not options.in_place:
         print("Read the pages: build/index.html    The executed notebooks: build/notebooks/")
 
