@@ -15,8 +15,7 @@ import numpy as np
 from kuzushiji import DataError
 from kuzushiji.files import replacing
 
-EPOCHS = {"simple": 12, "residual": 11}  # as published, and as in notebook 03 (training.FINAL_EPOCHS)
-PRECISION = "mixed_bfloat16"  # of the residual network, as in notebook 03
+EPOCHS = {"simple": 12, "residual": 11}  # as published, and as in the study final.py
 SIMPLE_ONLY = ("l1_size", "l2_size", "fc1_size", "dropout_1", "dropout_2")
 
 
@@ -72,32 +71,33 @@ def settle(options):
 
 
 def settings(options, images):
-    """The parameters under which notebook 03 records the same training on so many images."""
+    """The parameters under which the studies baseline.py and final.py record the same training on so many images."""
     shared = {"epochs": options.epochs, "batch_size": options.batch_size, "images": images}
     if options.recipe == "simple":
         return {"optimizer": "Adadelta", "learning_rate": 1.0, **shared}
-    return {**shared, "precision": PRECISION}
+    return {**shared, "precision": "mixed_bfloat16"}
 
 
 def new_model(options, steps):
-    """The compiled network of the recipe, for `steps` batches of training."""
+    """The compiled model of the recipe, for `steps` batches of training, and the network in it, which reads."""
     import keras
+    import trainings
 
-    from kuzushiji import networks, training
+    from kuzushiji.augment import WritingVariations
+    from kuzushiji.networks import residual_network
 
     keras.utils.set_random_seed(options.seed)
     if options.recipe == "simple":
         dropouts = (options.dropout_1, options.dropout_2)
         filters = (options.l1_size, options.l2_size)
-        model = training.baseline_network(options.num_classes, filters, options.fc1_size, dropouts)
-        model.compile(keras.optimizers.Adadelta(1.0), "categorical_crossentropy", metrics=["accuracy"])
-        return model
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(PRECISION)
-    model = networks.residual_network(classes=options.num_classes)
-    keras.config.set_dtype_policy(before)
-    training.compile_residual(model, steps)
-    return model
+        network = trainings.baseline_network(options.num_classes, filters, options.fc1_size, dropouts)
+        network.compile(keras.optimizers.Adadelta(1.0), "categorical_crossentropy", metrics=["accuracy"])
+        return network, network
+    network = trainings.in_16_bits(residual_network, classes=options.num_classes)
+    model = keras.Sequential([WritingVariations(), network])
+    model.build((None, 28, 28, 1))
+    trainings.compile_residual(model, steps)
+    return model, network
 
 
 def read(model, images):
@@ -105,8 +105,8 @@ def read(model, images):
     return model.predict(images[..., None] / np.float32(255), batch_size=500, verbose=0)
 
 
-def validation(data):
-    """What is measured after each epoch, as a function of the model; None where there is nothing to validate on."""
+def validation(data, network, loss):
+    """What is measured after each epoch, as a function; None where there is nothing to validate on."""
     if data.to_validate() is None:
         return None
     import keras
@@ -114,13 +114,13 @@ def validation(data):
     images, labels = data.to_validate()
     targets = np.eye(len(data.names), dtype="float32")[labels]
 
-    def measure(model):
-        outputs = read(model, images)
+    def measure():
+        outputs = read(network, images)
         predicted = outputs.argmax(axis=1)
-        loss = float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(model.loss)(targets, outputs))))
+        cost = float(np.mean(keras.ops.convert_to_numpy(keras.losses.get(loss)(targets, outputs))))
         score = data.score(labels, predicted)
         accuracy = float((predicted == labels).mean())
-        return {"val_loss": loss, "val_accuracy": accuracy, f"{data.dataset}_val_acc": score}
+        return {"val_loss": cost, "val_accuracy": accuracy, f"{data.dataset}_val_acc": score}
 
     return measure
 
@@ -159,20 +159,18 @@ def run(options):
     config = common.configuration(options, data, "cnn")
     log = common.start_log(options, config)
 
-    from kuzushiji.numpy_augment import augment
-    from kuzushiji.training import Batches, fit
+    import trainings
 
     images, labels = (array[data.part] for array in data.train)
-    change = augment if options.recipe == "residual" else None
-    batches = Batches(images, labels, options.seed, options.batch_size, change, options.num_classes)
-    model = new_model(options, options.epochs * len(batches))
+    epochs = trainings.Epochs(images, labels, options.seed, options.batch_size, options.num_classes)
+    model, network = new_model(options, options.epochs * len(epochs))
     print(f"{len(images):,} images to train on; validated on {data.validated_on}")
-    name = f"{options.recipe}, seed {options.seed}"
-    history = fit(model, batches, options.epochs, name, validation(data), False, reporter(options, data, log))
+    measure, report = validation(data, network, model.loss), reporter(options, data, log)
+    history = trainings.fit(model, epochs, options.epochs, measure=measure, report=report)
     if path:
-        save(model, path)
+        save(network, path)
     started = time.perf_counter()
-    predicted = read(model, data.test[0]).argmax(axis=1)
+    predicted = read(network, data.test[0]).argmax(axis=1)
     seconds = {"training": sum(row["seconds"] for row in history), "test": time.perf_counter() - started}
     history = [{measure: round(value, 5) for measure, value in row.items()} for row in history]
     last = history[-1].get(f"{data.dataset}_val_acc")

@@ -1,12 +1,20 @@
-"""The tables and the figure of the benchmarks, drawn from benchmarks/results.json and from what others published."""
+"""Write the tables of README.md and benchmarks/README.md, and img/benchmarks.png, from benchmarks/results.json and from
+what others published: `make benchmarks` calls this last.
+"""
 
 import hashlib
 import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import common
-import suite
 
-FIGURE = suite.ROOT / "img" / "benchmarks.png"
+from kuzushiji import studies
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
+FIGURE = ROOT / "img" / "benchmarks.png"
 CURRENT, OLD = "current", "old"  # releases of the data: the old one, before 5 February 2019, has other images
 PUBLISHED_BY = "README of rois-codh/kmnist"
 # Model, test accuracy on KMNIST and balanced test accuracy on K49 in %, each with the release it was measured on.
@@ -25,26 +33,79 @@ PUBLISHED = (
 )
 
 
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: its name, its label in the figure, and where results.json has it.
+
+    `method` is what `study` calls it (None: the same name), `published` what PUBLISHED calls the same method.
+    """
+
+    name: str
+    short: str
+    study: str = "benchmarks"
+    method: str | None = None
+    published: str | None = None
+
+
+ROWS = (
+    Row("1 nearest neighbour", "1-NN"),
+    Row("4 nearest neighbours", "4-NN", published="4-nearest-neighbour baseline"),
+    Row("PCA, 60 components, 4 nearest neighbours", "PCA + 4-NN", published="PCA + 4-kNN"),
+    Row("PCA, 50 components, SVM with RBF kernel", "PCA + SVM"),
+    Row("simple CNN", "simple CNN", "baseline", "baseline", "Keras simple CNN"),
+    Row("residual CNN of notebook 03", "residual CNN", "final", "final"),
+)
+
+
+def found(study, method, metric="test accuracy"):
+    """The recorded rows of one measurement, by seed; empty where it was never made.
+
+    Raises ValueError where rows of several settings are recorded: a study was changed, and its old rows stayed.
+    """
+    rows = [row for row in studies.rows(study) if (row["method"], row["metric"]) == (method, metric)]
+    settings = {json.dumps(row["parameters"], sort_keys=True) for row in rows}
+    if len(settings) > 1:
+        raise ValueError(f"results.json has {len(settings)} settings of {study}, {method}: take the old rows out")
+    return sorted(rows, key=lambda row: row["seed"])
+
+
 def mean(values):
     values = [value for value in values if value is not None]
     return sum(values) / len(values) if values else None
 
 
 def measured():
-    """The rows of the suite as dictionaries: row, values (%), seconds and memory; None where nothing is known."""
+    """The rows of the table as dictionaries: row, values (%), seconds and memory; None where nothing is known."""
     rows = []
-    for row in suite.ROWS:
-        found = suite.from_notebook(row) or suite.own(row) or {"values": []}
+    for row in ROWS:
+        seeds = found(row.study, row.method or row.name)
         rows.append(
             {
                 "row": row,
-                "values": [round(100 * value, 2) for value in found["values"]],
-                "training": found.get("seconds"),  # of a run that nothing disturbed
-                "test": mean(found.get("test seconds", [])),
-                "memory": mean(found.get("peak memory, MB", [])),
+                "values": [round(100 * seed["value"], 2) for seed in seeds],
+                "training": seeds[0]["seconds"] if seeds else None,  # of a run that nothing disturbed
+                "test": mean([seed.get("test seconds") for seed in seeds]),
+                "memory": mean([seed.get("peak memory, MB") for seed in seeds]),
+                "seeds": seeds,
             }
         )
     return rows
+
+
+def timed_on(measurements):
+    """The line below a table that says where its seconds were taken, from {method: recorded rows}.
+
+    Seconds compare within one machine alone.
+    """
+    machines = {}
+    for method, rows in measurements.items():
+        for row in rows:
+            if row["seconds"] is not None:
+                machines.setdefault(row["machine"], {})[method] = None
+    if len(machines) > 1:
+        places = "; ".join(f"{', '.join(methods)}: {machine}" for machine, methods in machines.items())
+        return f"\n\nSeconds from several machines, to be compared within one alone. {places}."
+    return "".join(f"\n\nMachine of the seconds: {machine}." for machine in machines)
 
 
 def percent(value):
@@ -56,9 +117,9 @@ def seconds(value):
     return "" if value is None else "under 1" if value < 1 else f"{value:,.0f}"
 
 
-def as_range(values):
-    """One value, or lowest to highest, in % to two decimals."""
-    low, high = (f"{bound:.2f}" for bound in (min(values, default=0), max(values, default=0)))
+def as_range(values, decimals=2):
+    """One value, or lowest to highest over the seeds."""
+    low, high = (f"{bound:.{decimals}f}" for bound in (min(values, default=0), max(values, default=0)))
     return "" if not values else low if low == high else f"{low} to {high}"
 
 
@@ -68,18 +129,67 @@ def measured_table():
         "| method | test accuracy, % | published, % | training, s | reading 10,000, s | memory, MB |",
         "| --- |" + " ---: |" * 5,
     ]
-    for found in measured():
-        memory = "" if found["memory"] is None else f"{found['memory']:,.0f}"
-        cells = [found["row"].name, as_range(found["values"]), percent(published.get(found["row"].published))]
-        cells += [seconds(found["training"]), seconds(found["test"]), memory]
+    rows = measured()
+    for row in rows:
+        memory = "" if row["memory"] is None else f"{row['memory']:,.0f}"
+        cells = [row["row"].name, as_range(row["values"]), percent(published.get(row["row"].published))]
+        cells += [seconds(row["training"]), seconds(row["test"]), memory]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) + timed_on({row["row"].name: row["seeds"] for row in rows})
 
 
 def published_table():
     lines = ["| published | KMNIST, % | K49, balanced, % |", "| --- | ---: | ---: |"]
     lines += [f"| {name} | {percent(kmnist)} | {percent(k49)} |" for name, kmnist, k49 in PUBLISHED]
     return "\n".join(lines)
+
+
+MAP_METHODS = {"pca": "PCA", "lda": "LDA", "t-sne": "t-SNE", "umap": "UMAP", "supervised umap": "supervised UMAP"}
+MAP_METRICS = ("trustworthiness", "kept neighbours", "10-NN accuracy", "global order")
+
+
+def maps_table():
+    """The study of maps: a row for each method, a column for each measure, to three decimals."""
+    lines = [
+        "| map of all 70,000 images | " + " | ".join(MAP_METRICS) + " | seconds |",
+        "| --- |" + " ---: |" * (len(MAP_METRICS) + 1),
+    ]
+    measurements = {}
+    for method, name in MAP_METHODS.items():
+        cells = [found("maps", method, metric) for metric in MAP_METRICS]
+        measurements[name] = cells[0]
+        values = [as_range([row["value"] for row in rows], 3) for rows in cells]
+        took = mean([row["seconds"] for row in cells[0]])
+        lines.append("| " + " | ".join([name, *values, "under 1" if took is None else f"{took:.0f}"]) + " |")
+    return "\n".join(lines) + timed_on(measurements)
+
+
+def neighbours_table():
+    """Test accuracy of the nearest-neighbour classifiers of notebook 02, the published figures beside them."""
+    lines = ["| 4 nearest neighbours | test accuracy, % | published, % |", "| --- | ---: | ---: |"]
+    for row in studies.rows("neighbours"):
+        if row["metric"] == "test accuracy":
+            published = row["parameters"].get("published, %", "")
+            lines.append(f"| {row['method']} | {100 * row['value']:.2f} | {published} |")
+    return "\n".join(lines)
+
+
+NETWORKS = {"baseline": "Keras simple CNN (published: 94.63)", "sprint": "sprint", "final": "final residual network"}
+
+
+def networks_table():
+    """The trainings of notebook 03's networks over three seeds: epochs, seconds of the first seed, test accuracy."""
+    lines = [
+        "| network | epochs | training, s | test accuracy, %, by seed | mean, % |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    measurements = {name: found(study, study) for study, name in NETWORKS.items()}
+    for name, rows in measurements.items():
+        percents = [100 * row["value"] for row in rows]
+        by_seed = ", ".join(f"{value:.2f}" for value in percents)
+        epochs = rows[0]["parameters"]["epochs"]
+        lines.append(f"| {name} | {epochs} | {rows[0]['seconds']:.0f} | {by_seed} | {mean(percents):.2f} |")
+    return "\n".join(lines) + timed_on(measurements)
 
 
 def options_table():
@@ -120,12 +230,12 @@ def figure_data():
     """All that the figure shows, as JSON text."""
     points = [
         {
-            "name": found["row"].short,
-            "values": found["values"],
-            "seconds": round((found["training"] or 0) + (found["test"] or 0), 1),
+            "name": row["row"].short,
+            "values": row["values"],
+            "seconds": round((row["training"] or 0) + (row["test"] or 0), 1),
         }
-        for found in measured()
-        if found["values"]
+        for row in measured()
+        if row["values"]
     ]
     others = [[name, *kmnist] for name, kmnist, _ in PUBLISHED if kmnist]
     return json.dumps({"measured": points, "published": others}, ensure_ascii=False)
@@ -175,7 +285,7 @@ def draw():
     def height(accuracy):  # even steps for halved errors
         return -np.log10(100 - np.asarray(accuracy, float))
 
-    names = [row.short for row in suite.ROWS]
+    names = [row.short for row in ROWS]
     colours = dict(zip(names, (PALETTE[1], PALETTE[6], PALETTE[2], PALETTE[4], PALETTE[0], ACCENT), strict=True))
     markers = dict(zip(names, "sv^DoP", strict=True))
     label_heights = spread([float(height(point["values"]).mean()) for point in shown["measured"]], 0.055)
@@ -227,16 +337,36 @@ def drawn_digest():
 
 
 def tables():
-    """The marked places of README that the benchmarks fill: {name: text}."""
+    """The marked places of the documents that this fills: {name: text}."""
     return {
-        "benchmarks": measured_table(),
         "figure": figure_line(),
+        "benchmarks": measured_table(),
         "published": published_table(),
+        "maps": maps_table(),
+        "neighbours": neighbours_table(),
+        "networks": networks_table(),
         "options": options_table(),
     }
 
 
-def write_figure():
-    """Draw img/benchmarks.png where the results have changed since it was drawn."""
+def rendered(texts):
+    """The documents' texts with every table between its markers written anew; each table has one place in all."""
+    for name, table in tables().items():
+        place = re.compile(rf"(?<=<!-- results: {name} -->\n).*?(?=\n<!-- end -->)", flags=re.DOTALL)
+        if (places := sum(len(place.findall(text)) for text in texts)) != 1:
+            raise ValueError(f"{places} places of the documents are marked <!-- results: {name} -->, expected one")
+        texts = [place.sub(lambda _, table=table: table, text) for text in texts]
+    return texts
+
+
+def main():
+    texts = rendered([path.read_text(encoding="utf-8") for path in DOCUMENTS])
+    for path, text in zip(DOCUMENTS, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
     if drawn_digest() != digest():
         FIGURE.write_bytes(draw())
+    print("README.md, benchmarks/README.md and img/benchmarks.png are drawn from benchmarks/results.json.")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from .paths import DataError, Unreachable, build_folder, data_folder
 
 try:
-    from .datasets import load_classmap, load_foreign_land, load_hentaigana, load_k49, load_kmnist, load_specimens
+    from .datasets import load_classmap, load_foreign_land, load_k49, load_kmnist, load_specimens
     from .kkanji import load_kkanji
     from .notebook import start
     from .reading import read
+    from .studies import recorded
 except ModuleNotFoundError as error:
     if sys.argv[:1] != ["-m"]:
         raise
@@ -27,8 +28,8 @@ _FIGURES = ("show", "image_grid", "plot_embedding", "draw_images_at", "PALETTE",
 _LATER = dict.fromkeys(_FIGURES, "figures") | {"DrawingPad": "pad"}
 
 __all__ = [
-    "DataError", "Unreachable", "build_folder", "data_folder", "load_classmap", "load_foreign_land", "load_hentaigana",
-    "load_k49", "load_kkanji", "load_kmnist", "load_specimens", "read", "start", *_FIGURES,
+    "DataError", "Unreachable", "build_folder", "data_folder", "load_classmap", "load_foreign_land", "load_k49",
+    "load_kkanji", "load_kmnist", "load_specimens", "read", "recorded", "start", *_FIGURES,
 ]  # fmt: skip
 
 

@@ -131,6 +131,27 @@ def announce(dataset, line):
         print(line, flush=True)
 
 
+def quick_mode():
+    """Whether the loaders hand out a tenth of the images, for trying out: KUZUSHIJI_QUICK is 1."""
+    return os.environ.get("KUZUSHIJI_QUICK") == "1"
+
+
+def handed_out(labels, keep=()):
+    """The rows that a loader hands out of images with these `labels` [n], in ascending order: an array of integers.
+
+    All of them; in quick mode a tenth of each class, rounded up and always the same, with the rows in `keep` among it.
+    """
+    rows = np.arange(len(labels))
+    if not quick_mode():
+        return rows
+    kept, drawn = np.isin(rows, keep), np.random.default_rng(0).permutation(rows)
+    drawn = drawn[np.lexsort((~kept[drawn], labels[drawn]))]  # class by class; in each what is kept, then as drawn
+    ordered = labels[drawn]
+    first, end = np.searchsorted(ordered, ordered), np.searchsorted(ordered, ordered, "right")
+    in_the_tenth = 10 * (rows - first) < end - first
+    return np.sort(drawn[in_the_tenth | kept[drawn]])
+
+
 def kmnist_source(source="auto", folder=None):
     """Decide whether KMNIST itself ("kmnist") or "eigenkana" are used, and print the line that says so.
 
@@ -138,17 +159,19 @@ def kmnist_source(source="auto", folder=None):
     """
     if source not in ("auto", "kmnist", "eigenkana"):
         raise ValueError(f'source is {source!r}, expected "auto", "kmnist" or "eigenkana"')
-    why = "as asked"
+    why, train, test, mode = "as asked", "60,000", "10,000", ""
+    if quick_mode():
+        train, test, mode = "6,000", "1,000", "quick mode: a tenth"
     if source != "eigenkana":
         try:
             obtain("kmnist", folder)
-            announce("kmnist", "data: KMNIST, 60,000 train + 10,000 test images, verified")
+            announce("kmnist", f"data: KMNIST, {train} train + {test} test images{mode and f' ({mode})'}, verified")
             return "kmnist"
         except Unreachable as error:
             if source == "kmnist":
                 raise
             why = "KMNIST was not reachable" + (f": {error.setting}" if error.setting else "")
-    announce("kmnist", f"data: eigenkana, 60,000 + 10,000 generated images ({why})")
+    announce("kmnist", f"data: eigenkana, {train} + {test} generated images ({mode and mode + '; '}{why})")
     return "eigenkana"
 
 
@@ -157,6 +180,8 @@ def load_kmnist(split, source="auto", folder=None):
 
     Returns images uint8 [n, 28, 28] (0 paper, 255 ink) and labels uint8 [n] (see `load_classmap`), n = 60,000 where
     `split` is "train", 10,000 where it is "test". Prints one line, once in a process, that says which data these are.
+    In quick mode (KUZUSHIJI_QUICK=1) n is 6,000 and 1,000: a tenth of each class, the images of `load_specimens` among
+    them.
 
     `source` "auto" takes KMNIST from the folders in KUZUSHIJI_DATA, the data folder or the network, and generated
     eigenkana only where none of these has it; "kmnist" refuses eigenkana; "eigenkana" asks for them. `folder` is
@@ -164,27 +189,34 @@ def load_kmnist(split, source="auto", folder=None):
     bad file or folder, Unreachable (a DataError) where `source="kmnist"` and no source has it.
     """
     check_split(split)
-    if kmnist_source(source, folder) == "eigenkana":
-        return tuple(array.copy() for array in generated(split)[:2])
-    return copies("kmnist", split, folder)
+    chosen = kmnist_source(source, folder)
+    images, labels = whole(chosen, split, folder)
+    rows = handed_out(labels, specimen_table(chosen).index if split == "train" and quick_mode() else ())
+    return images[rows], labels[rows]
 
 
 def load_k49(split, folder=None):
     """Load Kuzushiji-49: 48 hiragana and one iteration mark, unbalanced (Clanuwat et al. 2018).
 
     Returns images uint8 [n, 28, 28] and labels uint8 [n] (0..48, see `load_classmap`), n = 232,365 ("train") or
-    38,547 ("test"). `folder` and errors as of `load_kmnist` with `source="kmnist"`.
+    38,547 ("test"); in quick mode 23,245 and 3,860. `folder` and errors as of `load_kmnist` with `source="kmnist"`.
     """
     check_split(split)
-    arrays = copies("k49", split, folder)
-    announce("k49", "data: K49, 232,365 train + 38,547 test images, verified")
-    return arrays
+    images, labels = whole("k49", split, folder)
+    rows = handed_out(labels)
+    sizes = "232,365 train + 38,547 test images"
+    if quick_mode():
+        sizes = "23,245 train + 3,860 test images (quick mode: a tenth)"
+    announce("k49", f"data: K49, {sizes}, verified")
+    return images[rows], labels[rows]
 
 
-def copies(dataset, split, folder):
-    """Images and labels of a split, as arrays that the caller may change."""
+def whole(dataset, split, folder):
+    """All images and labels of a split of "kmnist", "k49" or "eigenkana", whatever the mode; not to be changed."""
+    if dataset == "eigenkana":
+        return generated(split)[:2]
     found = obtain(dataset, folder)
-    return tuple(found[split, kind][1].copy() for kind in ("images", "labels"))
+    return tuple(found[split, kind][1] for kind in ("images", "labels"))
 
 
 def check_split(split):
@@ -215,34 +247,37 @@ def load_specimens(source="auto", folder=None):
     are 254, up to 10 of each shape; of eigenkana the first 10 generated from each parent, though not all parents
     occur. Parameters and errors as of `load_kmnist`.
     """
+    chosen = kmnist_source(source, folder)
+    images, labels = whole(chosen, "train", folder)
+    table = specimen_table(chosen)
+    rows = table.index.to_numpy()
+    table = table.assign(row=np.searchsorted(handed_out(labels, rows), rows), label=labels[rows])
+    return images[rows], table.reset_index(drop=True)[["row", "label", "parent", "certain"]]
+
+
+def specimen_table(source):
+    """The specimens of "kmnist" or "eigenkana" as a table of parent and certain, by row of the whole training set."""
     import pandas as pd
 
-    if kmnist_source(source, folder) == "kmnist":
-        images, labels = (obtain("kmnist", folder)["train", kind][1] for kind in ("images", "labels"))
-        table = load_hentaigana()
-    else:
-        images, labels, parents = generated("train")
-        table = pd.DataFrame({"label": labels, "parent": parents, "certain": True})
-        table = table.groupby(["label", "parent"]).head(10)
-    table = table.rename_axis("row").reset_index()
-    table["label"] = labels[table["row"]]
-    return images[table["row"]], table[["row", "label", "parent", "certain"]]
+    if source == "kmnist":
+        table = pd.read_csv(bundled("hentaigana.csv"), index_col="index")
+        return table.assign(certain=table["certain"] == "yes")
+    _, labels, parents = generated("train")
+    table = pd.DataFrame({"parent": parents, "certain": True})
+    return table.groupby([labels, "parent"]).head(10)
 
 
 def load_foreign_land(source="auto", folder=None):
     """The test images that lie among another kana on notebook 02's map: a pandas DataFrame, test_row and host (label).
 
-    Empty on eigenkana, of which nobody drew that map. Parameters and errors as of `load_kmnist`.
+    `test_row` is the place in what `load_kmnist("test")` returns. Empty on eigenkana, of which nobody drew that map;
+    quick mode has those of its tenth. Parameters and errors as of `load_kmnist`.
     """
     import pandas as pd
 
-    table = pd.read_csv(bundled("foreign_land.csv"))
-    return table if kmnist_source(source, folder) == "kmnist" else table.head(0)
-
-
-def load_hentaigana():
-    """The specimens of KMNIST as a table indexed by row of the training set: parent and certain (bool)."""
-    import pandas as pd
-
-    table = pd.read_csv(bundled("hentaigana.csv"), index_col="index")
-    return table.assign(certain=table["certain"] == "yes")
+    table, chosen = pd.read_csv(bundled("foreign_land.csv")), kmnist_source(source, folder)
+    if chosen == "eigenkana":
+        return table.head(0)
+    rows = handed_out(whole(chosen, "test", folder)[1])
+    table = table[table["test_row"].isin(rows)].reset_index(drop=True)
+    return table.assign(test_row=np.searchsorted(rows, table["test_row"]))

@@ -1,21 +1,16 @@
-"""Eigenkana: new Kuzushiji drawn from a class-conditional mixture of PCAs (notebook 02 explains it step by step).
+"""Eigenkana: new Kuzushiji, drawn from a mixture of PCAs that notebook 02 and benchmarks/eigenkana.py fit.
 
 Within each class, k-means finds the shapes that the kana is written in; within each shape, PCA finds how it varies.
 A new image is the mean of a shape plus random amounts of its principal components. This is the probabilistic reading
 of PCA (Tipping and Bishop 1999, "Mixtures of Probabilistic Principal Component Analysers"), without its noise term.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from .files import replacing
 from .paths import bundled
-
-# 4-NN trained on samples reads 96 % of held-out training images with these, 92 % with 4 x 59 (notebook 02), in 1.5 MB.
-CLUSTERS = 16  # shapes for each class
-COMPONENTS = 14  # directions of variation for each shape
 
 
 @dataclass(frozen=True)
@@ -27,56 +22,7 @@ class Mixture:
     means: np.ndarray  # uint8 [m, 784]
     components: np.ndarray  # int8 [m, c, 784], principal directions times the standard deviation along them, in steps
     scales: np.ndarray  # float32 [m, c], grey levels for each step
-    parents: (
-        np.ndarray
-    )  # str [m], parent kanji of the certain specimen nearest to the mean ("" where nobody `named` it)
-
-
-def fit(images, labels, clusters=CLUSTERS, components=COMPONENTS, seed=0):
-    """Fit the mixture: k-means within each class (on 50 principal components), PCA within each cluster.
-
-    `images` uint8 [n, 28, 28], `labels` [n]. Returns a Mixture. The same input, versions and machine give the same
-    mixture, bit for bit. Raises ValueError where a class has too few images.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
-
-    pixels, classes = images.reshape(-1, 28 * 28), np.unique(labels)
-    m = len(classes) * clusters
-    shape_of, means, directions = np.empty(len(pixels), int), np.empty((m, 784)), np.zeros((m, components, 784))
-    with threadpool_limits(1):  # limits what is imported by now; several threads add up, and round, in another order
-        for place, label in enumerate(classes):
-            own = pixels[labels == label].astype(np.float32)
-            if len(own) < clusters * (components + 1):
-                too_few = f"too few for {clusters} clusters of {components} components"
-                raise ValueError(f"class {label} has {len(own)} images, {too_few}")
-            coordinates = PCA(min(50, len(own)), svd_solver="randomized", random_state=seed).fit_transform(own)
-            cluster_of = KMeans(clusters, n_init=3, random_state=seed).fit_predict(coordinates)
-            shape_of[labels == label] = place * clusters + cluster_of
-        for shape in range(m):
-            members = pixels[shape_of == shape].astype(np.float32)
-            means[shape] = members.mean(axis=0)
-            if len(members) > 1:  # a lone image varies in no direction
-                pca = PCA(min(components, len(members) - 1), svd_solver="randomized", random_state=seed).fit(members)
-                directions[shape, : pca.n_components_] = pca.components_ * np.sqrt(pca.explained_variance_)[:, None]
-    labels, counts = np.repeat(classes, clusters).astype(np.uint8), np.bincount(shape_of, minlength=m).astype(np.int32)
-    scales = np.maximum(np.abs(directions).max(axis=2), 1e-6) / 127
-    means, steps = np.rint(means).astype(np.uint8), np.rint(directions / scales[:, :, None]).astype(np.int8)
-    return Mixture(labels, counts, means, steps, scales.astype(np.float32), np.full(m, ""))
-
-
-def named(mixture, specimens, labels, parents):
-    """The mixture with each shape named after the nearest specimen of its class (in pixels, from the shape's mean).
-
-    `specimens` uint8 [s, 28, 28], `labels` [s] and `parents` [s] as `datasets.load_specimens` gives the certain ones.
-    """
-    means, pixels = mixture.means.astype(np.float32), specimens.reshape(-1, 28 * 28).astype(np.float32)
-    distance = np.linalg.norm(means[:, None] - pixels, axis=2)
-    distance[mixture.labels[:, None] != np.asarray(labels)] = np.inf
-    if np.isinf(distance.min(axis=1)).any():
-        raise ValueError(f"specimens of the classes {sorted(set(labels))} alone: give at least one of each class")
-    return replace(mixture, parents=np.asarray(parents, "<U1")[distance.argmin(axis=1)])
+    parents: np.ndarray  # str [m], parent kanji of the certain specimen nearest to the mean, "" where nobody named it
 
 
 def draw(mixture, n, seed):
@@ -119,9 +65,3 @@ def load_model():
     """The mixture that the project ships, fitted on the 60,000 training images of KMNIST."""
     with np.load(bundled("eigenkana.npz"), allow_pickle=False) as archive:
         return Mixture(**archive)
-
-
-def save_model(mixture, path):
-    """Write a mixture as an NPZ file; the same mixture gives the same bytes. Raises DataError on a full disk."""
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **vars(mixture))

@@ -1,7 +1,6 @@
 """The look of the figures: a Japanese font, a palette, image grids, maps with pictures, and alt text."""
 
 import io
-import os
 from types import SimpleNamespace
 
 import matplotlib.font_manager
@@ -9,8 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image, PngImagePlugin
-
-from .paths import CHECKOUT
 
 JAPANESE_FONT = "IPAexGothic"
 # Near Paul Tol's "muted" scheme, made to be told apart with any colour vision, but searched for at least 3 to 1 on
@@ -47,12 +44,12 @@ def use_style(generated=False):
     plt.rc("image", cmap="gray_r")  # ink is dark, paper is light
 
 
-def show(fig, alt, save=None, record=False):
+def show(fig, alt, record=False):
     """Show a figure below the cell with a description for those who cannot see it, and close it.
 
     `alt` says in a sentence or two what is to be seen. Where the images are generated, figure and description say so,
-    but not with `record`: a figure drawn from recorded figures shows those of KMNIST. `save` is a file name in img/,
-    written by the maintainers' run (`make notebooks`) alone. Raises ValueError without alt text.
+    but not with `record`: a figure drawn from recorded figures shows those of KMNIST. Raises ValueError without alt
+    text.
     """
     from IPython import display
 
@@ -61,10 +58,7 @@ def show(fig, alt, save=None, record=False):
     if stamp and not record:
         fig.text(0.995, -0.01, stamp, ha="right", va="top", fontsize=8, color=ACCENT)  # below all else
         alt += f" ({stamp.capitalize()}.)"
-    png = small_png(fig)  # once, because a layout that is computed again may move by a pixel
-    if save and os.environ.get("KUZUSHIJI_MAINTAIN") == "1":
-        (CHECKOUT / "img" / save).write_bytes(png)
-    display.display(display.Image(png), metadata={"image/png": {"alt": alt}})
+    display.display(display.Image(small_png(fig)), metadata={"image/png": {"alt": alt}})
     plt.close(fig)
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from . import registry
-from .datasets import announce, find_files, load_classmap
+from .datasets import announce, find_files, handed_out, load_classmap, quick_mode
 from .download import fetch
 from .files import progress_bar, remove_stale, replacing
 from .paths import DataError, data_folder
@@ -23,10 +23,10 @@ def load_kkanji(folder=None):
     """Load Kuzushiji-Kanji: 3,832 kanji, between 1 and 1,768 images each (Clanuwat et al. 2018).
 
     Returns images uint8 [140424, 64, 64], memory-mapped and read-only, and labels uint16 [140424] (see
-    `load_classmap`), in the order of the tar's sorted paths. The first call finds (or downloads, 310 MB) the official
-    tar, in `folder` where one is given, and decodes it into the data folder (575 MB); later calls open that in no time.
-    There is no official split. Raises DataError for a damaged or foreign tar or a full disk, Unreachable where no
-    source has it.
+    `load_classmap`), in the order of the tar's sorted paths; in quick mode a tenth of each class, at least one image of
+    it, as an array of its own. The first call finds (or downloads, 310 MB) the official tar, in `folder` where one is
+    given, and decodes it into the data folder (575 MB); later calls open that in no time. There is no official split.
+    Raises DataError for a damaged or foreign tar or a full disk, Unreachable where no source has it.
     """
     paths = [data_folder() / "kkanji" / name for name in ("kkanji-images.npy", "kkanji-labels.npy")]
     for path in paths:
@@ -34,12 +34,13 @@ def load_kkanji(folder=None):
     if not all(path.exists() for path in paths):
         decode(locate_tar(folder), *paths)
     shape = (registry.KKANJI.images, SIDE, SIDE)
-    images, labels = open_array(paths[0], shape), open_array(paths[1], shape[:1])
-    classes = len(load_classmap("kkanji"))
-    announce(
-        "kkanji", f"data: Kuzushiji-Kanji, {len(images):,} images of {classes:,} characters, verified when decoded"
-    )
-    return images, np.array(labels)
+    images, labels = open_array(paths[0], shape), np.array(open_array(paths[1], shape[:1]))
+    what, mode = f"of {len(load_classmap('kkanji')):,} characters", ""
+    if quick_mode():  # or else the memory map would be copied
+        rows = handed_out(labels)
+        images, labels, mode = np.asarray(images)[rows], labels[rows], " (quick mode: a tenth)"
+    announce("kkanji", f"data: Kuzushiji-Kanji, {len(images):,} images {what}{mode}, verified when decoded")
+    return images, labels
 
 
 def open_array(path, shape):

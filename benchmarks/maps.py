@@ -1,0 +1,174 @@
+"""Draw and measure the maps of notebook 02: PCA and LDA; t-SNE, UMAP and supervised UMAP with three seeds.
+
+    python benchmarks/maps.py
+
+Runs what benchmarks/results.json lacks of it; interrupted, it goes on with the next map: about a quarter of an hour for
+all eleven on two CPU cores. The t-SNE map of seed 0 writes data/foreign_land.csv. Notebook 02 shows the same functions.
+"""
+
+import time
+import warnings
+
+import numpy as np
+import openTSNE
+import pandas as pd
+from scipy.spatial import cKDTree
+from scipy.stats import spearmanr
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.neighbors import KNeighborsClassifier
+
+from kuzushiji import load_kmnist, studies
+from kuzushiji.files import progress_bar, replacing
+from kuzushiji.networks import native_messages_hidden
+from kuzushiji.paths import CHECKOUT
+
+with native_messages_hidden():  # it loads TensorFlow where it is installed
+    import umap
+
+STUDY, COMMAND = "maps", "python benchmarks/maps.py"
+PACKAGES = ["scikit-learn", "openTSNE", "umap-learn", "numpy"]
+UMAP_KNOBS = {"n_neighbors": 15, "min_dist": 0.1, "input": "PCA-50"}
+MAPS = {
+    "pca": {"n_components": 2},
+    "lda": {"n_components": 2, "input": "PCA-50"},
+    "t-sne": {"perplexity": 30, "initialization": "pca", "early_exaggeration": 12, "input": "PCA-50"},
+    "umap": UMAP_KNOBS,
+    "supervised umap": UMAP_KNOBS,
+}
+RUNS = [(method, seed) for method in MAPS for seed in ((0,) if method in ("pca", "lda") else (0, 1, 2))]
+
+
+def t_sne(data, seed=0, **knobs):
+    """A t-SNE map of `data` by openTSNE in 750 steps, with a bar that clears itself."""
+    start = {"perplexity": 30, "initialization": "pca", "early_exaggeration": 12}
+    with progress_bar(750, "t-SNE", "step") as bar:
+
+        def step(iteration, error, embedding):
+            bar.update(50)  # returns nothing: anything true would stop it here
+
+        method = openTSNE.TSNE(
+            n_jobs=-1, random_state=seed, callbacks=step, callbacks_every_iters=50, **(start | knobs)
+        )
+        return np.asarray(method.fit(data))
+
+
+def u_map(data, seed=0, targets=None, **knobs):
+    """A fitted UMAP; a fixed seed makes it repeatable, and then it runs on one core."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # few neighbours: unconnected parts
+        return umap.UMAP(random_state=seed, n_jobs=1, **knobs).fit(data, y=targets)
+
+
+def sampled_quality(data, embedding, queries, k=15):
+    """Kept neighbours and trustworthiness of the rows `queries`, against all rows."""
+    n, squares = len(data), (data**2).sum(axis=1)
+    near_on_map = cKDTree(embedding).query(embedding[queries], k + 1)[1]
+    kept, cost = [], 0.0
+    for block in np.array_split(np.arange(len(queries)), max(1, len(queries) // 100)):
+        products = data[queries[block]] @ data.T  # a block at a time, to save memory
+        for row, product in zip(block, products, strict=True):
+            distance = squares - 2 * product  # plus a constant: the order is the same
+            distance[queries[row]] = -np.inf
+            near = near_on_map[row][near_on_map[row] != queries[row]][:k]
+            rank = (distance < distance[near, None]).sum(axis=1)  # 1: the nearest
+            kept.append(np.mean(rank <= k))
+            cost += np.maximum(rank - k, 0).sum()
+    return np.mean(kept), 1 - 2 * cost / (len(queries) * k * (2 * n - 3 * k - 1))
+
+
+def distances_of(data, pairs):
+    """Distances [p] between the rows in `pairs` [2, p], in parts to save memory."""
+    parts = np.array_split(pairs, 20, axis=1)
+    return np.concatenate([np.linalg.norm(data[a] - data[b], axis=1) for a, b in parts])
+
+
+def global_order(data, embedding, n_pairs=100_000, seed=0):
+    """Spearman's rank correlation of distances in `data` and on the map, over pairs."""
+    pairs = np.random.default_rng(seed).integers(len(data), size=(2, n_pairs))
+    return spearmanr(distances_of(data, pairs), distances_of(embedding, pairs)).statistic
+
+
+def ten_nn(embedding, labels, is_train):
+    """10-NN accuracy in the plane: fitted on training points, scored on test points."""
+    neighbours = KNeighborsClassifier(10).fit(embedding[is_train], labels[is_train])
+    return neighbours.score(embedding[~is_train], labels[~is_train])
+
+
+def quality(data, embedding, labels, is_train, queries):
+    """All four measures of one map."""
+    kept, trust = sampled_quality(data, embedding, queries)
+    return {
+        "trustworthiness": trust,
+        "kept neighbours": kept,
+        "10-NN accuracy": ten_nn(embedding, labels, is_train),
+        "global order": global_order(data, embedding),
+    }
+
+
+def foreign_land(embedding, labels, k=15):
+    """Rows of the images most of whose `k` neighbours on the map are of one other kana.
+
+    Beside them the votes [n, 10] of the neighbours of every image.
+    """
+    near = cKDTree(embedding).query(embedding, k + 1)[1][:, 1:]
+    votes = np.stack([(labels[near] == label).sum(axis=1) for label in range(10)], axis=1)
+    is_abroad = (votes.argmax(axis=1) != labels) & (votes.max(axis=1) > k / 2)
+    return np.flatnonzero(is_abroad), votes
+
+
+def drawn(method, seed, features, labels, is_train):
+    """One map [n, 2] of the features [n, 50]; the training images come first."""
+    if method == "pca":
+        return features[:, :2]
+    if method == "lda":
+        lda = LinearDiscriminantAnalysis(n_components=2).fit(features[is_train], labels[is_train])
+        return lda.transform(features)
+    if method == "t-sne":
+        return t_sne(features, seed)
+    if method == "umap":
+        return u_map(features, seed).embedding_
+    taught = u_map(features[is_train], seed, targets=labels[is_train])
+    return np.concatenate([taught.embedding_, taught.transform(features[~is_train])])
+
+
+def write_foreign_land(embedding, labels, is_train, path=CHECKOUT / "data" / "foreign_land.csv"):
+    """Write the test images that lie among another kana: notebook 03 asks whether a network errs on the same ones."""
+    rows, votes = foreign_land(embedding, labels)
+    rows = rows[~is_train[rows]]
+    table = pd.DataFrame({"test_row": rows - is_train.sum(), "host": votes[rows].argmax(axis=1)})
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def main():
+    missing = [run for run in RUNS if not studies.finished(STUDY, run[0], MAPS[run[0]], run[1])]
+    if not missing:
+        return
+    studies.check_data()
+    splits = [load_kmnist(split) for split in ("train", "test")]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*splits, strict=True))
+    is_train = np.arange(len(images)) < len(splits[0][0])
+    pixels = images.reshape(len(images), 784).astype(np.float32)
+    started = time.perf_counter()
+    pca = PCA(50, svd_solver="covariance_eigh").fit(pixels[is_train])
+    features, pca_seconds = pca.transform(pixels), time.perf_counter() - started
+    queries = np.random.default_rng(0).choice(len(images), 2000, replace=False)
+    u_map(features[:5000], n_epochs=10).transform(features[:10])  # compiles, which is no time of the method
+    for method, seed in missing:
+        started = time.perf_counter()
+        embedding = drawn(method, seed, features, labels, is_train)
+        seconds = pca_seconds if method == "pca" else time.perf_counter() - started  # the others start from PCA-50
+        if (method, seed) == ("t-sne", 0):
+            write_foreign_land(embedding, labels, is_train)
+        run = {"method": method, "parameters": MAPS[method], "seed": seed, "seconds": round(seconds, 1)}
+        found = quality(pixels, embedding, labels, is_train, queries)
+        rows = [run | {"metric": metric, "value": round(float(value), 4)} for metric, value in found.items()]
+        studies.record(STUDY, COMMAND, rows, PACKAGES)
+        print(
+            f"{method}, seed {seed}: {seconds:.0f} s, " + ", ".join(f"{row['metric']} {row['value']}" for row in rows)
+        )
+
+
+if __name__ == "__main__":
+    main()
