@@ -5,6 +5,8 @@
 Runs what benchmarks/results.json lacks of it; interrupted, it goes on after the last finished epoch.
 """
 
+import common
+
 from kuzushiji import studies
 
 STUDY, COMMAND = "baseline", "python benchmarks/baseline.py"
@@ -16,12 +18,12 @@ def parameters(learning_rate, epochs):
     }  # fmt: skip
 
 
-RUNS = [("baseline", seed, parameters(1.0, 12)) for seed in (0, 1, 2)]
-RUNS.append(("baseline, default rate", 0, parameters(0.001, 3)))
+RUNS = [("baseline", parameters(1.0, 12), seed) for seed in (0, 1, 2)]
+RUNS.append(("baseline, default rate", parameters(0.001, 3), 0))
 
 
-def train(method, seed, settings):
-    """Train one network; returns its row."""
+def train(method, settings, seed):
+    """Train one network, and record it."""
     import trainings
     from trainings import keras
 
@@ -43,12 +45,9 @@ def train(method, seed, settings):
 
 
 def main():
-    missing = [run for run in RUNS if not studies.finished(STUDY, run[0], run[2], run[1])]
-    if missing:
-        studies.check_data()
-    for run in missing:
+    for run in studies.missing(STUDY, RUNS):
         train(*run)
 
 
 if __name__ == "__main__":
-    main()
+    common.run_study(main)

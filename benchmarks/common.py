@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kuzushiji import DataError, Unreachable, load_classmap, load_k49, load_kmnist, registry
-from kuzushiji.datasets import SPLITS, find_part
+from kuzushiji.datasets import SPLITS, find_part, quick_mode
 from kuzushiji.files import replacing
 
 # The options of the W&B benchmark (wandb/kmnist) with their defaults; ours have the same names, and more.
@@ -123,6 +123,18 @@ def command(parser, run, arguments):
     return 0
 
 
+def run_study(main):
+    """Run the main function of a study, and end: status 2 with one line for bad data, 130 where it was stopped."""
+    try:
+        main()
+    except DataError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: stopped; finished rows are kept", file=sys.stderr)
+        sys.exit(130)
+
+
 def check_writable(path, option):
     """Raise DataError unless a file can be written at `path`: better now than after the training."""
     path = Path(path)
@@ -218,7 +230,7 @@ def data_home(options):
 
 def load(options):
     """The data set that the options ask for, as Data; never eigenkana, and never quick mode's. Raises DataError."""
-    if os.environ.get("KUZUSHIJI_QUICK") == "1":
+    if quick_mode():
         raise DataError(
             "KUZUSHIJI_QUICK=1 hands out a tenth of the images, on which no benchmark is measured: unset it "
             "(--quick_run is these commands' own quick look)"

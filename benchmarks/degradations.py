@@ -8,9 +8,9 @@ Runs what benchmarks/results.json lacks of it, one kind at a time; interrupted, 
 
 import hashlib
 import io
-import sys
 import time
 
+import common
 import numpy as np
 from PIL import Image
 
@@ -114,27 +114,23 @@ def weights_of(network):
 def main():
     settings = {"images": 10000, "weights": weights_of(reading.network())}
     runs = {"untouched": None} | {f"degraded: {name}": degrade for name, degrade in degradations.items()}
-    missing = [method for method in runs if not studies.finished(STUDY, method, settings, 0)]
+    missing = studies.missing(STUDY, [(method, settings, 0) for method in runs])
     if missing:
-        studies.check_data()
         images, labels = load_kmnist("test")
-    for method in missing:
+    for method, _, seed in missing:
         started = time.perf_counter()
         if runs[method] is None:
             found = {"accuracy": share_read(images, labels)}
         else:
             found = measure(runs[method], images, labels)
-        run = {"method": method, "parameters": settings, "seed": 0, "seconds": round(time.perf_counter() - started, 1)}
+        seconds = round(time.perf_counter() - started, 1)
+        run = {"method": method, "parameters": settings, "seed": seed, "seconds": seconds}
         rows = [run | {"metric": metric, "value": round(value, 4)} for metric, value in found.items()]
         studies.record(STUDY, COMMAND, rows, ["keras", "tensorflow", "numpy", "pillow", "scipy"])
         said = ", ".join(f"{metric} {value:.2%}" for metric, value in found.items())
-        print(f"{method}: {said}; {run['seconds']:.0f} s", flush=True)
+        print(f"{method}: {said}; {seconds:.0f} s", flush=True)
     print(f"{STUDY}: {len(runs) - len(missing)} of {len(runs)} were recorded before, {len(missing)} measured now")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("degradations.py: stopped; finished rows are kept", file=sys.stderr)
-        sys.exit(130)
+    common.run_study(main)

@@ -9,6 +9,7 @@ trained on samples of 16 shapes with 14 components reads 96 % of held-out traini
 
 from dataclasses import replace
 
+import common
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -99,4 +100,4 @@ def main(path=CHECKOUT / "data" / "eigenkana.npz"):
 
 
 if __name__ == "__main__":
-    main()
+    common.run_study(main)

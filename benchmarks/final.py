@@ -10,6 +10,7 @@ data/kmnist_cnn.json. (The recorded trainings had a NumPy augmentation of the sa
 import json
 from importlib.metadata import version
 
+import common
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
@@ -27,8 +28,8 @@ def parameters(images):
     return {"epochs": 11, "batch_size": 128, "images": images, "precision": "mixed_bfloat16"}
 
 
-RUNS = [("final, on 54,000", 0, parameters(54000))]
-RUNS += [("final", seed, parameters(60000)) for seed in (0, 1, 2)]
+RUNS = [("final, on 54,000", parameters(54000), 0)]
+RUNS += [("final", parameters(60000), seed) for seed in (0, 1, 2)]
 
 
 def split(n_images, share=0.1):
@@ -52,7 +53,7 @@ def fit_temperature(logits, labels):
     return float(minimize_scalar(cost, bounds=(0.1, 10), method="bounded").x)
 
 
-def train(method, seed, settings):
+def train(method, settings, seed):
     """Train one network, record it, and write what is shipped of it."""
     import trainings
     from trainings import keras
@@ -115,9 +116,7 @@ def write_facts():
 
 
 def main():
-    missing = [run for run in RUNS if not studies.finished(STUDY, run[0], run[2], run[1])]
-    if missing:
-        studies.check_data()
+    missing = studies.missing(STUDY, RUNS)
     for run in missing:
         train(*run)
     if missing:
@@ -125,4 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run_study(main)

@@ -9,6 +9,7 @@ all eleven on two CPU cores. The t-SNE map of seed 0 writes data/foreign_land.cs
 import time
 import warnings
 
+import common
 import numpy as np
 import openTSNE
 import pandas as pd
@@ -36,7 +37,7 @@ MAPS = {
     "umap": UMAP_KNOBS,
     "supervised umap": UMAP_KNOBS,
 }
-RUNS = [(method, seed) for method in MAPS for seed in ((0,) if method in ("pca", "lda") else (0, 1, 2))]
+RUNS = [(method, MAPS[method], seed) for method in MAPS for seed in ((0,) if method in ("pca", "lda") else (0, 1, 2))]
 
 
 def t_sne(data, seed=0, **knobs):
@@ -142,10 +143,9 @@ def write_foreign_land(embedding, labels, is_train, path=CHECKOUT / "data" / "fo
 
 
 def main():
-    missing = [run for run in RUNS if not studies.finished(STUDY, run[0], MAPS[run[0]], run[1])]
+    missing = studies.missing(STUDY, RUNS)
     if not missing:
         return
-    studies.check_data()
     splits = [load_kmnist(split) for split in ("train", "test")]
     images, labels = (np.concatenate(arrays) for arrays in zip(*splits, strict=True))
     is_train = np.arange(len(images)) < len(splits[0][0])
@@ -155,20 +155,19 @@ def main():
     features, pca_seconds = pca.transform(pixels), time.perf_counter() - started
     queries = np.random.default_rng(0).choice(len(images), 2000, replace=False)
     u_map(features[:5000], n_epochs=10).transform(features[:10])  # compiles, which is no time of the method
-    for method, seed in missing:
+    for method, parameters, seed in missing:
         started = time.perf_counter()
         embedding = drawn(method, seed, features, labels, is_train)
         seconds = pca_seconds if method == "pca" else time.perf_counter() - started  # the others start from PCA-50
         if (method, seed) == ("t-sne", 0):
             write_foreign_land(embedding, labels, is_train)
-        run = {"method": method, "parameters": MAPS[method], "seed": seed, "seconds": round(seconds, 1)}
+        run = {"method": method, "parameters": parameters, "seed": seed, "seconds": round(seconds, 1)}
         found = quality(pixels, embedding, labels, is_train, queries)
         rows = [run | {"metric": metric, "value": round(float(value), 4)} for metric, value in found.items()]
         studies.record(STUDY, COMMAND, rows, PACKAGES)
-        print(
-            f"{method}, seed {seed}: {seconds:.0f} s, " + ", ".join(f"{row['metric']} {row['value']}" for row in rows)
-        )
+        said = ", ".join(f"{row['metric']} {row['value']}" for row in rows)
+        print(f"{method}, seed {seed}: {seconds:.0f} s, {said}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    common.run_study(main)

@@ -7,6 +7,7 @@ Runs what benchmarks/results.json lacks of it, in a minute or two. Notebook 02 s
 
 import time
 
+import common
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
@@ -56,15 +57,14 @@ def measure(method, train, test):
 
 
 def main():
-    missing = [method for method, settings in METHODS.items() if not studies.finished(STUDY, method, settings, 0)]
+    missing = studies.missing(STUDY, [(method, settings, 0) for method, settings in METHODS.items()])
     if missing:
-        studies.check_data()
         train, test = load_kmnist("train"), load_kmnist("test")
-    for method in missing:
+    for method, parameters, seed in missing:
         started = time.perf_counter()
         value = round(float(measure(method, train, test)), 4)
         row = {
-            "method": method, "parameters": METHODS[method], "metric": "test accuracy", "seed": 0, "value": value,
+            "method": method, "parameters": parameters, "metric": "test accuracy", "seed": seed, "value": value,
             "seconds": round(time.perf_counter() - started, 1),
         }  # fmt: skip
         studies.record(STUDY, COMMAND, [row], ["scikit-learn", "numpy"])
@@ -72,4 +72,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run_study(main)

@@ -8,32 +8,29 @@ Runs what benchmarks/results.json lacks of it: the study "sprint" on TensorFlow,
 
 import os
 
+import common
+
 from kuzushiji import studies
 
 SEEDS = (0, 1, 2)
 
 
-def settings(backend):
-    return {"epochs": 2, "batch_size": 128, "images": 60000, "backend": backend}
-
-
-def train(study, method, command, seed, backend):
+def train(study, command, method, parameters, seed):
     """Train one network, and record it."""
     import trainings
     from trainings import keras
 
     from kuzushiji import load_kmnist
 
-    parameters = settings(backend)
     keras.utils.set_random_seed(seed)
     model = trainings.sprint_network()
     data = trainings.Epochs(*load_kmnist("train"), seed, parameters["batch_size"])
     trainings.compile_residual(model, parameters["epochs"] * len(data))
-    name = f"sprint-{backend}-{seed}"
+    name = f"sprint-{parameters['backend']}-{seed}"
     history = trainings.fit(model, data, parameters["epochs"], name, report=trainings.said(f"{method}, seed {seed}"))
     value = trainings.accuracy(model, *load_kmnist("test"))
     row = trainings.row_of(method, parameters, seed, "test accuracy", value, history)
-    studies.record(study, command, [row], ["keras", backend, "numpy"])
+    studies.record(study, command, [row], ["keras", parameters["backend"], "numpy"])
     trainings.forget(name)
 
 
@@ -42,12 +39,10 @@ def main():
     study, method, command = "sprint", "sprint", "python benchmarks/sprint.py"
     if backend != "tensorflow":
         study, method, command = "backends", f"sprint on {backend}", f"KERAS_BACKEND={backend} {command}"
-    missing = [seed for seed in SEEDS if not studies.finished(study, method, settings(backend), seed)]
-    if missing:
-        studies.check_data()
-    for seed in missing:
-        train(study, method, command, seed, backend)
+    parameters = {"epochs": 2, "batch_size": 128, "images": 60000, "backend": backend}
+    for run in studies.missing(study, [(method, parameters, seed) for seed in SEEDS]):
+        train(study, command, *run)
 
 
 if __name__ == "__main__":
-    main()
+    common.run_study(main)

@@ -14,8 +14,6 @@ from kuzushiji.augment import WritingVariations
 from kuzushiji.networks import CLASSES, SHAPE, keras, layers, residual_network
 from kuzushiji.paths import build_folder
 
-FINAL_EPOCHS = 11  # as many as take less than a quarter of an hour on two CPU cores
-SPRINT_EPOCHS = 2
 PRECISION = "mixed_bfloat16"  # of the final network
 
 
@@ -155,7 +153,8 @@ def fit(model, data, epochs, name=None, measure=None, report=None):
 def check_same_training(model, data, epochs, folder):
     """Raise DataError where `folder` holds the state of a training with another network, recipe, seed or images."""
     optimizer = {key: value for key, value in model.optimizer.get_config().items() if key != "name"}  # it counts up
-    told = [optimizer, str(model.loss), data.seed, data.batch_size, len(data.images), epochs, model.count_params()]
+    loss = model.loss if isinstance(model.loss, str) else model.loss.get_config()
+    told = [optimizer, loss, data.seed, data.batch_size, len(data.images), epochs, model.count_params()]
     told, path = json.dumps(told, default=str, sort_keys=True), folder / "training.json"
     if path.exists() and path.read_text(encoding="utf-8") != told:
         raise DataError(f"build/trainings/{folder.name} holds another training: delete that folder, or finish that one")

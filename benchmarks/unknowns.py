@@ -8,9 +8,9 @@ minute, once Kuzushiji-Kanji (310 MB, found or downloaded) is decoded, so that a
 """
 
 import json
-import sys
 from importlib.metadata import version
 
+import common
 import numpy as np
 from degradations import weights_of
 from matplotlib.font_manager import findfont
@@ -168,9 +168,8 @@ def main():
     temperature = reading.stored("kmnist_cnn.json")["temperature"]
     threshold = chosen_threshold(temperature)
     settings = {"weights": weights_of(reading.network()), "temperature": temperature, "threshold": threshold}
-    if studies.finished(STUDY, LAST, settings, 0):
+    if not studies.missing(STUDY, [(LAST, settings, 0)]):
         return
-    studies.check_data()
     for method, metrics in measured(threshold, temperature):
         run = {"method": method, "parameters": settings, "seed": 0, "seconds": None}
         rows = [run | {"metric": metric, "value": round(float(value), 4)} for metric, value in metrics.items()]
@@ -179,8 +178,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("unknowns.py: stopped; finished rows are kept", file=sys.stderr)
-        sys.exit(130)
+    common.run_study(main)

@@ -10,7 +10,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from .datasets import kmnist_source
+from .datasets import kmnist_source, quick_mode
 from .files import replacing
 from .paths import CHECKOUT, DataError, bundled
 
@@ -76,9 +76,17 @@ def finished(study, method, parameters, seed):
     return any([row["method"], row["parameters"], row["seed"]] == wanted for row in rows(study))
 
 
+def missing(study, runs):
+    """Those of `runs`, (method, parameters, seed), that are not recorded; where there are any, the data are checked."""
+    left = [run for run in runs if not finished(study, *run)]
+    if left:
+        check_data()
+    return left
+
+
 def check_data():
     """Raise DataError unless the whole real KMNIST is at hand: nothing else is ever recorded."""
-    if os.environ.get("KUZUSHIJI_QUICK") == "1":
+    if quick_mode():
         raise DataError("quick mode hands out a tenth of the images, which is never recorded: unset KUZUSHIJI_QUICK")
     if kmnist_source() != "kmnist":
         raise DataError("figures measured on eigenkana are never recorded: run this on the real KMNIST")

@@ -73,8 +73,7 @@ TRAININGS = [(name, run) for name in ("baseline", "final") for run in __import__
 
 @pytest.mark.parametrize(("name", "run"), TRAININGS, ids=str)
 def test_what_is_recorded_is_not_trained_again(name, run):
-    method, seed, parameters = run
-    assert studies.finished(name, method, parameters, seed)
+    assert studies.finished(name, *run)
 
 
 @pytest.mark.parametrize(("name", "study"), [("baseline", "baseline"), ("sprint", "sprint"), ("final", "final")])
@@ -90,7 +89,7 @@ def test_a_study_trains_what_is_missing_records_it_and_forgets_its_state(results
     monkeypatch.setattr(trainings, "residual_network", lambda *_, **__: small(trainings, None))
     monkeypatch.setattr(kuzushiji.networks, "residual_network", lambda *_, **__: small(trainings, None))
     settings = {"learning_rate": 1.0, "epochs": 1, "batch_size": 100, "images": 150}
-    monkeypatch.setattr(script, "RUNS", [("one", 0, settings), ("two", 1, settings)], raising=False)
+    monkeypatch.setattr(script, "RUNS", [("one", settings, 0), ("two", settings, 1)], raising=False)
     monkeypatch.setattr(script, "SEEDS", (0, 1), raising=False)
     monkeypatch.setattr(script, "DATA", tmp_path, raising=False)
     monkeypatch.setattr(script, "write_facts", lambda: (tmp_path / "facts").touch(), raising=False)

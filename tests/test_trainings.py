@@ -1,7 +1,11 @@
 """The trainings of the studies: what an epoch holds, what a resumed training repeats, which networks are shipped."""
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +96,18 @@ def test_a_finished_training_is_not_run_again_until_it_is_forgotten(build):
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
     trainings.forget("once")
     assert list(build.iterdir()) == []
+
+
+def test_a_training_is_known_again_in_another_process(build):
+    """What identifies it must not hold an address in memory, as the text of a loss does."""
+    trainings.fit(compiled(), trainings.Epochs(IMAGES, LABELS, 0), 1, "mine")
+    code = (
+        "import test_trainings as t; from pathlib import Path; data = t.trainings.Epochs(t.IMAGES, t.LABELS, 0); "
+        f"t.trainings.check_same_training(t.compiled(), data, 1, Path({str(build / 'mine')!r}))"
+    )
+    here = Path(__file__).parent
+    folders = os.pathsep.join(map(str, (here, here.parent / "benchmarks")))
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": folders}, check=True)
 
 
 def test_another_training_of_the_same_name_is_refused():
