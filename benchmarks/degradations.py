@@ -1,9 +1,6 @@
 """Measure what eight kinds of bad picture cost: 10,000 test images of each kind, prepared in two ways.
 
-    python benchmarks/degradations.py
-
-Runs what benchmarks/results.json lacks of it, one kind at a time; interrupted, it goes on with the next kind. Notebook
-04 shows the same functions, and measures a sample of 200.
+Notebook 04 shows the same functions, and measures a sample of 200.
 """
 
 import hashlib
@@ -14,9 +11,7 @@ import common
 import numpy as np
 from PIL import Image
 
-from kuzushiji import load_kmnist, prepare, reading, studies
-
-STUDY, COMMAND = "degradations", "python benchmarks/degradations.py"
+from kuzushiji import load_kmnist, prepare, reading
 
 
 def scan(image, scale=4.0):
@@ -113,24 +108,17 @@ def weights_of(network):
 
 def main():
     settings = {"images": 10000, "weights": weights_of(reading.network())}
-    runs = {"untouched": None} | {f"degraded: {name}": degrade for name, degrade in degradations.items()}
-    missing = studies.missing(STUDY, [(method, settings, 0) for method in runs])
-    if missing:
+    kinds = {f"degraded: {name}": degrade for name, degrade in degradations.items()}
+
+    def measured(method, parameters, seed):
         images, labels = load_kmnist("test")
-    for method, _, seed in missing:
         started = time.perf_counter()
-        if runs[method] is None:
-            found = {"accuracy": share_read(images, labels)}
-        else:
-            found = measure(runs[method], images, labels)
-        seconds = round(time.perf_counter() - started, 1)
-        run = {"method": method, "parameters": settings, "seed": seed, "seconds": seconds}
-        rows = [run | {"metric": metric, "value": round(value, 4)} for metric, value in found.items()]
-        studies.record(STUDY, COMMAND, rows, ["keras", "tensorflow", "numpy", "pillow", "scipy"])
-        said = ", ".join(f"{metric} {value:.2%}" for metric, value in found.items())
-        print(f"{method}: {said}; {seconds:.0f} s", flush=True)
-    print(f"{STUDY}: {len(runs) - len(missing)} of {len(runs)} were recorded before, {len(missing)} measured now")
+        found = measure(kinds[method], images, labels) if method in kinds else {"accuracy": share_read(images, labels)}
+        return common.rows_of(found, time.perf_counter() - started)
+
+    runs = [(method, settings, 0) for method in ("untouched", *kinds)]
+    common.run_study("degradations", runs, measured, ["keras", "tensorflow", "numpy", "pillow", "scipy"])
 
 
 if __name__ == "__main__":
-    common.run_study(main)
+    common.run(main)

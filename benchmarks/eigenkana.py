@@ -1,7 +1,5 @@
 """Fit the eigenkana on KMNIST's training set and name their shapes: writes data/eigenkana.npz.
 
-    python benchmarks/eigenkana.py
-
 Prints how many parents of the certain specimens name a shape. Notebook 02 shows the same functions, step by step; 4-NN
 trained on samples of 16 shapes with 14 components reads 96 % of held-out training images, of 4 shapes with 59 only
 92 %. The same versions and machine give the same file, bit for bit; another machine rounds some components by one step.
@@ -25,8 +23,7 @@ from kuzushiji.paths import CHECKOUT
 def shapes_of(pixels, n_shapes, seed=0):
     """The shape of each image of one class, as a number: k-means on 50 components."""
     find_shapes = make_pipeline(
-        PCA(50, svd_solver="randomized", random_state=seed),
-        KMeans(n_shapes, n_init=3, random_state=seed),
+        PCA(50, svd_solver="randomized", random_state=seed), KMeans(n_shapes, n_init=3, random_state=seed)
     )
     return find_shapes.fit_predict(pixels)
 
@@ -100,4 +97,4 @@ def main(path=CHECKOUT / "data" / "eigenkana.npz"):
 
 
 if __name__ == "__main__":
-    common.run_study(main)
+    common.run(main)

@@ -1,17 +1,14 @@
 """Draw and measure the maps of notebook 02: PCA and LDA; t-SNE, UMAP and supervised UMAP with three seeds.
 
-    python benchmarks/maps.py
-
-Runs what benchmarks/results.json lacks of it; interrupted, it goes on with the next map: about a quarter of an hour for
-all eleven on two CPU cores. The t-SNE map of seed 0 writes data/foreign_land.csv. Notebook 02 shows the same functions.
+The t-SNE map of seed 0 writes data/foreign_land.csv. Notebook 02 shows the same functions.
 """
 
 import time
 import warnings
+from functools import cache
 
 import common
 import numpy as np
-import openTSNE
 import pandas as pd
 from scipy.spatial import cKDTree
 from scipy.stats import spearmanr
@@ -19,25 +16,16 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import KNeighborsClassifier
 
-from kuzushiji import load_kmnist, studies
+from kuzushiji import load_kmnist
 from kuzushiji.files import progress_bar, replacing
-from kuzushiji.networks import native_messages_hidden
 from kuzushiji.paths import CHECKOUT
 
-with native_messages_hidden():  # it loads TensorFlow where it is installed
-    import umap
-
-STUDY, COMMAND = "maps", "python benchmarks/maps.py"
 PACKAGES = ["scikit-learn", "openTSNE", "umap-learn", "numpy"]
-UMAP_KNOBS = {"n_neighbors": 15, "min_dist": 0.1, "input": "PCA-50"}
-MAPS = {
-    "pca": {"n_components": 2},
-    "lda": {"n_components": 2, "input": "PCA-50"},
-    "t-sne": {"perplexity": 30, "initialization": "pca", "early_exaggeration": 12, "input": "PCA-50"},
-    "umap": UMAP_KNOBS,
-    "supervised umap": UMAP_KNOBS,
-}
-RUNS = [(method, MAPS[method], seed) for method in MAPS for seed in ((0,) if method in ("pca", "lda") else (0, 1, 2))]
+T_SNE = {"perplexity": 30, "initialization": "pca", "early_exaggeration": 12, "input": "PCA-50"}
+UMAP = {"n_neighbors": 15, "min_dist": 0.1, "input": "PCA-50"}
+RUNS = [("pca", {"n_components": 2}, 0), ("lda", {"n_components": 2, "input": "PCA-50"}, 0)]
+for knobs, *methods in ((T_SNE, "t-sne"), (UMAP, "umap", "supervised umap")):
+    RUNS += [(method, knobs, seed) for method in methods for seed in (0, 1, 2)]
 
 
 def t_sne(data, seed=0, **knobs):
@@ -118,6 +106,24 @@ def foreign_land(embedding, labels, k=15):
     return np.flatnonzero(is_abroad), votes
 
 
+@cache
+def prepared():
+    """Pixels [n, 784], PCA-50 [n, 50], labels [n], whether it is a training image [n]; and the seconds of the PCA."""
+    global openTSNE, umap  # ten seconds, which are spent where a map is missing
+    import openTSNE
+    import umap
+
+    splits = [load_kmnist(split) for split in ("train", "test")]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*splits, strict=True))
+    is_train = np.arange(len(images)) < len(splits[0][0])
+    pixels = images.reshape(len(images), 784).astype(np.float32)
+    started = time.perf_counter()
+    pca = PCA(50, svd_solver="covariance_eigh").fit(pixels[is_train])
+    features, seconds = pca.transform(pixels), time.perf_counter() - started
+    u_map(features[:5000], n_epochs=10).transform(features[:10])  # compiles, which is no time of the method
+    return pixels, features, labels, is_train, seconds
+
+
 def drawn(method, seed, features, labels, is_train):
     """One map [n, 2] of the features [n, 50]; the training images come first."""
     if method == "pca":
@@ -133,41 +139,24 @@ def drawn(method, seed, features, labels, is_train):
     return np.concatenate([taught.embedding_, taught.transform(features[~is_train])])
 
 
-def write_foreign_land(embedding, labels, is_train, path=CHECKOUT / "data" / "foreign_land.csv"):
-    """Write the test images that lie among another kana: notebook 03 asks whether a network errs on the same ones."""
-    rows, votes = foreign_land(embedding, labels)
-    rows = rows[~is_train[rows]]
-    table = pd.DataFrame({"test_row": rows - is_train.sum(), "host": votes[rows].argmax(axis=1)})
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
+def measure(method, parameters, seed):
+    pixels, features, labels, is_train, pca_seconds = prepared()
+    started = time.perf_counter()
+    embedding = drawn(method, seed, features, labels, is_train)
+    seconds = pca_seconds if method == "pca" else time.perf_counter() - started  # the others start from PCA-50
+    if (method, seed) == ("t-sne", 0):  # notebook 03 asks whether a network errs on the same test images
+        rows, votes = foreign_land(embedding, labels)
+        rows = rows[~is_train[rows]]
+        table = pd.DataFrame({"test_row": rows - is_train.sum(), "host": votes[rows].argmax(axis=1)})
+        with replacing(CHECKOUT / "data" / "foreign_land.csv") as temporary:
+            table.to_csv(temporary, index=False)
+    queries = np.random.default_rng(0).choice(len(labels), 2000, replace=False)
+    return common.rows_of(quality(pixels, embedding, labels, is_train, queries), seconds)
 
 
 def main():
-    missing = studies.missing(STUDY, RUNS)
-    if not missing:
-        return
-    splits = [load_kmnist(split) for split in ("train", "test")]
-    images, labels = (np.concatenate(arrays) for arrays in zip(*splits, strict=True))
-    is_train = np.arange(len(images)) < len(splits[0][0])
-    pixels = images.reshape(len(images), 784).astype(np.float32)
-    started = time.perf_counter()
-    pca = PCA(50, svd_solver="covariance_eigh").fit(pixels[is_train])
-    features, pca_seconds = pca.transform(pixels), time.perf_counter() - started
-    queries = np.random.default_rng(0).choice(len(images), 2000, replace=False)
-    u_map(features[:5000], n_epochs=10).transform(features[:10])  # compiles, which is no time of the method
-    for method, parameters, seed in missing:
-        started = time.perf_counter()
-        embedding = drawn(method, seed, features, labels, is_train)
-        seconds = pca_seconds if method == "pca" else time.perf_counter() - started  # the others start from PCA-50
-        if (method, seed) == ("t-sne", 0):
-            write_foreign_land(embedding, labels, is_train)
-        run = {"method": method, "parameters": parameters, "seed": seed, "seconds": round(seconds, 1)}
-        found = quality(pixels, embedding, labels, is_train, queries)
-        rows = [run | {"metric": metric, "value": round(float(value), 4)} for metric, value in found.items()]
-        studies.record(STUDY, COMMAND, rows, PACKAGES)
-        said = ", ".join(f"{row['metric']} {row['value']}" for row in rows)
-        print(f"{method}, seed {seed}: {seconds:.0f} s, {said}", flush=True)
+    common.run_study("maps", RUNS, measure, PACKAGES)
 
 
 if __name__ == "__main__":
-    common.run_study(main)
+    common.run(main)

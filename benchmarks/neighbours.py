@@ -1,8 +1,6 @@
 """Measure nearest neighbours on KMNIST's test set: raw pixels, PCA as chosen and as published, trained on eigenkana.
 
-    python benchmarks/neighbours.py
-
-Runs what benchmarks/results.json lacks of it, in a minute or two. Notebook 02 shows how the 80 components are chosen.
+Notebook 02 shows the same functions, and how the 80 components are chosen.
 """
 
 import time
@@ -13,24 +11,21 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from kuzushiji import load_kmnist, studies
+from kuzushiji import load_kmnist
 from kuzushiji.eigenkana import load_model, sample
 
-STUDY, COMMAND = "neighbours", "python benchmarks/neighbours.py"
-CHOSEN, PUBLISHED, EIGENKANA = 80, 60, 50  # components: on validation images, by KMNIST's authors, by notebook 02
-METHODS = {
-    "raw pixels": {"k": 4, "published, %": "92.10"},
-    f"PCA, {CHOSEN} components, k = 4, chosen on validation images": {"k": 4},
-    f"PCA, {PUBLISHED} components, as published": {"k": 4, "published, %": "93.98"},
-    f"PCA, {EIGENKANA} components, trained on eigenkana alone": {"k": 4},
-}
+RUNS = [
+    ("raw pixels", {"k": 4, "published, %": "92.10"}, 0),
+    ("PCA, 80 components, k = 4, chosen on validation images", {"k": 4}, 0),
+    ("PCA, 60 components, as published", {"k": 4, "published, %": "93.98"}, 0),
+    ("PCA, 50 components, trained on eigenkana alone", {"k": 4}, 0),
+]
 
 
 def pca_and_neighbours(n_components, k):
     """Two steps: PCA, then a vote of the k nearest, weighted by 1/distance."""
     return make_pipeline(
-        PCA(n_components, svd_solver="covariance_eigh"),
-        KNeighborsClassifier(k, weights="distance", algorithm="brute"),
+        PCA(n_components, svd_solver="covariance_eigh"), KNeighborsClassifier(k, weights="distance", algorithm="brute")
     )
 
 
@@ -42,34 +37,22 @@ def accuracy_of_samples(mixture, n_samples, images, labels):
     return classifier.score(images.reshape(len(images), 784).astype(np.float32), labels)
 
 
-def measure(method, train, test):
-    """The test accuracy of one of METHODS; `train` and `test` are images and labels."""
+def measure(method, parameters, seed):
+    train, test = load_kmnist("train"), load_kmnist("test")
+    started = time.perf_counter()
     if method.endswith("eigenkana alone"):
-        return accuracy_of_samples(load_model(), len(train[0]), *test)
-    if method == "raw pixels":
-        classifier = KNeighborsClassifier(4, weights="distance", algorithm="brute")
+        value = accuracy_of_samples(load_model(), len(train[0]), *test)
     else:
-        classifier = pca_and_neighbours(CHOSEN if "chosen" in method else PUBLISHED, k=4)
-    (pixels_train, labels_train), (pixels_test, labels_test) = (
-        (images.reshape(len(images), 784).astype(np.float32), labels) for images, labels in (train, test)
-    )
-    return classifier.fit(pixels_train, labels_train).score(pixels_test, labels_test)
+        classifier = KNeighborsClassifier(4, weights="distance", algorithm="brute")
+        if method != "raw pixels":
+            classifier = pca_and_neighbours(80 if "chosen" in method else 60, k=4)
+        value = classifier.fit(common.flat(train[0]), train[1]).score(common.flat(test[0]), test[1])
+    return common.rows_of({"test accuracy": value}, time.perf_counter() - started)
 
 
 def main():
-    missing = studies.missing(STUDY, [(method, settings, 0) for method, settings in METHODS.items()])
-    if missing:
-        train, test = load_kmnist("train"), load_kmnist("test")
-    for method, parameters, seed in missing:
-        started = time.perf_counter()
-        value = round(float(measure(method, train, test)), 4)
-        row = {
-            "method": method, "parameters": parameters, "metric": "test accuracy", "seed": seed, "value": value,
-            "seconds": round(time.perf_counter() - started, 1),
-        }  # fmt: skip
-        studies.record(STUDY, COMMAND, [row], ["scikit-learn", "numpy"])
-        print(f"{method}: {100 * value:.2f} % of the test images")
+    common.run_study("neighbours", RUNS, measure, ["scikit-learn", "numpy"])
 
 
 if __name__ == "__main__":
-    common.run_study(main)
+    common.run(main)

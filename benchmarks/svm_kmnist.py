@@ -5,11 +5,13 @@ training images and judged by the validation images; then one fit on all trainin
 """
 
 import itertools
-import sys
 import time
 
 import common
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 
 from kuzushiji import DataError
 
@@ -20,77 +22,51 @@ COSTS = (1, 10, 100)
 GAMMAS = (1, 2, 4)  # in units of 1 / (components x variance), scikit-learn's "scale"
 
 
-def new_parser():
-    return common.new_parser("svm_kmnist.py", __doc__)
+def fitted(images, labels, cost, gamma, seed):
+    """PCA and SVC, fitted on images uint8 [n, 28, 28]; gamma as in GAMMAS."""
+    pca = PCA(min(COMPONENTS, len(images)), random_state=seed)
+    scale = 1 / (pca.n_components * pca.fit_transform(scaled(images[:SEARCH_IMAGES])).var())
+    model = make_pipeline(pca, SVC(C=cost, gamma=gamma * scale, cache_size=1000, random_state=seed))
+    return model.fit(scaled(images), labels)
 
 
-def new_model(options, images, cost, gamma):
-    """PCA and SVC, not fitted, for uint8 `images` [n, 28, 28]; gamma as in GAMMAS."""
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC
-
-    pca = PCA(min(COMPONENTS, len(images)), random_state=options.seed)
-    variance = pca.fit_transform(flat(images[:SEARCH_IMAGES])).var()
-    scale = 1 / (pca.n_components * variance)
-    return make_pipeline(pca, SVC(C=cost, gamma=gamma * scale, cache_size=1000, random_state=options.seed))
+def scaled(images):
+    return common.flat(images) / 255
 
 
-def flat(images):
-    return images.reshape(len(images), -1) / np.float32(255)
+def some(arrays, number, seed):
+    """Images and labels of `number` rows at most, drawn at random."""
+    rows = np.random.default_rng(seed).permutation(len(arrays[0]))[:number]
+    return tuple(array[rows] for array in arrays)
 
 
-def some(rows, number, seed):
-    """`number` of the rows at most, drawn at random."""
-    return np.random.default_rng(seed).permutation(rows)[:number]
-
-
-def search(options, data):
-    """The pair (cost, gamma) that reads most validation images right, with the share that it does."""
-    from kuzushiji.files import progress_bar
-
-    rows = some(data.part, SEARCH_IMAGES, options.seed)
-    images, labels = (array[rows] for array in data.train)
-    images_validation, labels_validation = data.to_validate()
-    found = []
-    with progress_bar(len(COSTS) * len(GAMMAS), "search", unit="pair") as bar:
-        for cost, gamma in itertools.product(COSTS, GAMMAS):
-            model = new_model(options, images, cost, gamma).fit(flat(images), labels)
-            score = data.score(labels_validation, model.predict(flat(images_validation)))
-            found.append((score, cost, gamma))
-            bar.update()
-    score, cost, gamma = max(found, key=lambda entry: entry[0])
-    return cost, gamma, score
-
-
-def run(options):
-    if options.validation_images == 0 and not options.validate_on_test:
-        raise DataError("--validation_images 0 leaves nothing to choose C and gamma by")
-    path, data = common.begin(options, ".joblib")
-    config = common.configuration(options, data, "svm", components=COMPONENTS, search_images=SEARCH_IMAGES)
-    log = common.start_log(options, config)
-
-    started = time.perf_counter()
-    cost, gamma, validation = search(options, data)
-    print(f"chosen: C = {cost}, gamma = {gamma} x scale; now one fit on all training images, which shows no progress")
-    searched = time.perf_counter()
-    rows = some(np.arange(len(data.train[0])), FIT_IMAGES, options.seed)
-    images, labels = (array[rows] for array in data.train)
-    model = new_model(options, images, cost, gamma).fit(flat(images), labels)
-    fitted = time.perf_counter()
-    predicted = model.predict(flat(data.test[0]))
-    seconds = {"search": searched - started, "training": fitted - searched, "test": time.perf_counter() - fitted}
-    if log:
-        log.log({f"{options.dataset}_val_acc": validation})
-    common.save_joblib(model, path)
-    chosen = {"C": cost, "gamma, x scale": gamma}
-    packages = ["scikit-learn", "numpy"]
-    common.finish(options, data, log, config, predicted, seconds, packages, validation, chosen=chosen)
+def search(data, seed):
+    """The score of the best pair on the validation images, its cost and its gamma."""
+    found, part, (images, labels) = [], some(data.part, SEARCH_IMAGES, seed), data.validation
+    for cost, gamma in itertools.product(COSTS, GAMMAS):
+        score = data.score(labels, fitted(*part, cost, gamma, seed).predict(scaled(images)))
+        print(f"C = {cost}, gamma = {gamma} x scale: {100 * score:.2f} % of the validation images", flush=True)
+        found.append((score, cost, gamma))
+    return max(found, key=lambda entry: entry[0])
 
 
 def main(arguments=None):
-    return common.command(new_parser(), run, arguments)
+    options = common.new_parser(__doc__).parse_args(arguments)
+    if options.validation_images == 0:
+        raise DataError("--validation_images 0 leaves nothing to choose C and gamma by")
+    run = common.Run(options, "svm", ".joblib", components=COMPONENTS, search_images=SEARCH_IMAGES)
+    data = run.data
+    started = time.perf_counter()
+    validation, cost, gamma = search(data, options.seed)
+    run.log({f"{options.dataset}_val_acc": validation})
+    run.fit_and_finish(
+        lambda: fitted(*some(data.train, FIT_IMAGES, options.seed), cost, gamma, options.seed),
+        lambda model: model.predict(scaled(data.test[0])),
+        validation,
+        {"search": time.perf_counter() - started},
+        chosen={"C": cost, "gamma, x scale": gamma},
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    common.run(main)

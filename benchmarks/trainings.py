@@ -2,28 +2,28 @@
 
 import inspect
 import json
-import shutil
+import tempfile
 import time
 import zipfile
 
+import common
 import numpy as np
 import pandas as pd
 
-from kuzushiji import DataError
+from kuzushiji import load_kmnist
 from kuzushiji.augment import WritingVariations
+from kuzushiji.files import replacing
 from kuzushiji.networks import CLASSES, SHAPE, keras, layers, residual_network
-from kuzushiji.paths import build_folder
-
-PRECISION = "mixed_bfloat16"  # of the final network
 
 
-def baseline_network(classes=CLASSES, filters=(32, 64), dense=128, dropouts=(0.25, 0.5)):
-    """The "Keras simple CNN" of the authors of KMNIST (benchmarks/kuzushiji_mnist_cnn.py of rois-codh/kmnist).
+def baseline_model(learning_rate=1.0, classes=CLASSES, filters=(32, 64), dense=128, dropouts=(0.25, 0.5)):
+    """The "Keras simple CNN" of KMNIST's authors (benchmarks/kuzushiji_mnist_cnn.py of rois-codh/kmnist), compiled.
 
     Input float32 [n, 28, 28, 1] in 0..1, output probabilities [n, classes]; 1,199,882 parameters with ten classes and
-    the published `filters` of its convolutions, units of its dense layer and rates of its dropouts. Not compiled.
+    the published `filters` of its convolutions, units of its dense layer and rates of its dropouts. The learning rate
+    is Adadelta's default when it was published.
     """
-    return keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input(SHAPE),
             layers.Conv2D(filters[0], 3, activation="relu"),
@@ -37,36 +37,36 @@ def baseline_network(classes=CLASSES, filters=(32, 64), dense=128, dropouts=(0.2
         ],
         name="baseline",
     )
-
-
-def sprint_network():
-    """The residual network for a short training, with half as many channels: 117,210 parameters."""
-    return residual_network((16, 32, 64))
-
-
-def in_16_bits(make, *arguments, **options):
-    """What `make` returns, built under the dtype policy PRECISION."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(PRECISION)
-    model = make(*arguments, **options)
-    keras.config.set_dtype_policy(before)
+    model.compile(keras.optimizers.Adadelta(learning_rate), "categorical_crossentropy", metrics=["accuracy"])
     return model
+
+
+def sprint_model(steps):
+    """The residual network with half as many channels, 117,210 parameters, compiled for `steps` batches."""
+    return compiled(residual_network((16, 32, 64)), steps)
+
+
+def residual_model(steps, classes=CLASSES):
+    """The final network in 16 bits, the last layer after its variations; compiled for `steps` batches."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    network = residual_network(classes=classes)
+    keras.config.set_dtype_policy(before)
+    model = keras.Sequential([WritingVariations(), network])
+    model.build((None, *SHAPE))
+    return compiled(model, steps)
 
 
 def one_cycle(steps, peak=4e-3):
     """A learning rate that rises in a line, then falls along a cosine (Smith 2018)."""
     rise = steps // 4
     return keras.optimizers.schedules.CosineDecay(
-        peak / 20,
-        max(1, steps - rise),
-        alpha=1e-3,
-        warmup_target=peak,
-        warmup_steps=rise,
+        peak / 20, max(1, steps - rise), alpha=1e-3, warmup_target=peak, warmup_steps=rise
     )
 
 
-def compile_residual(model, steps):
-    """Compile a network with logits [n, 10] for `steps` batches of training: AdamW, one cycle, label smoothing 0.1."""
+def compiled(model, steps):
+    """The network with logits [n, classes], compiled for `steps` batches: AdamW, one cycle, label smoothing 0.1."""
     model.compile(
         keras.optimizers.AdamW(one_cycle(steps), weight_decay=0.02),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
@@ -74,6 +74,7 @@ def compile_residual(model, steps):
         # Convolutions on a CPU run faster without XLA, which Keras would choose; JAX cannot do without it.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
+    return model
 
 
 class Epochs(keras.utils.PyDataset):
@@ -84,9 +85,6 @@ class Epochs(keras.utils.PyDataset):
 
     def __init__(self, images, labels, seed, batch_size=128, classes=CLASSES):
         super().__init__()
-        if not 0 < len(images) == len(labels):
-            what = f"{len(images)} images and {len(labels)} labels"
-            raise ValueError(f"{what}: expected as many labels as images, and some")
         self.images, self.targets = images, np.eye(classes, dtype=np.float32)[labels]
         self.seed, self.batch_size = seed, batch_size
         self.begin(0)
@@ -103,15 +101,14 @@ class Epochs(keras.utils.PyDataset):
 
 
 class EachEpoch(keras.callbacks.Callback):
-    """Sets what is random from the number of the epoch when it begins, and adds to its figures when it ends.
+    """Sets what is random from the number of the epoch, so that a resumed training goes on as it would; and reports.
 
-    So a training that is taken up again goes on with new variants, in the order it would have had. Given up are the
-    masks of dropout: Keras does not save their state, and they begin again.
+    Given up are the masks of dropout: Keras does not save their state, and they begin again.
     """
 
-    def __init__(self, epochs, measure=None):
+    def __init__(self, epochs, measure, log):
         super().__init__()
-        self.epochs, self.measure = epochs, measure
+        self.epochs, self.measure, self.log = epochs, measure, log
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -123,100 +120,87 @@ class EachEpoch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         logs["seconds"] = time.perf_counter() - self.started
-        if self.measure:
-            logs.update(self.measure())
+        logs.update(self.measure())
+        print(f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in logs.items()), flush=True)
+        self.log({"epoch": epoch + 1, **logs})
 
 
-def fit(model, data, epochs, name=None, measure=None, report=None):
+def fit(model, data, epochs, folder=None, measure=dict, log=dict):
     """Train a compiled `model` on `data` (Epochs); returns the history, a list with a dictionary for each epoch.
 
-    With a `name`, the state after each epoch is kept in build/trainings/NAME, and a training of that name goes on from
-    there. Each dictionary has loss, accuracy, learning_rate at its end, seconds, and what `measure()` returns, a
-    dictionary; `report(dictionary)` is called with each at once. Raises DataError where NAME is another training.
+    The state after each epoch is kept in `folder`, if one is given, and a training goes on from there. Each dictionary
+    has loss, accuracy, learning_rate at its end, seconds, and what `measure()` returns, a dictionary. One is printed at
+    once, and `log` is called with it and the number of the epoch.
     """
-    callbacks = [EachEpoch(data, measure)]
-    if name:
-        folder = build_folder() / "trainings" / name
-        check_same_training(model, data, epochs, folder)
+    callbacks = [EachEpoch(data, measure, log)]
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
         model.optimizer.build(model.trainable_variables)  # whose state is in the backup too
         backup = keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)
         callbacks += [keras.callbacks.CSVLogger(folder / "history.csv", append=True), backup]
-    if report:
-        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: report(dict(logs))))
-    logs = model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks).history
-    if not name:
-        return [dict(zip(logs, values, strict=True)) for values in zip(*logs.values(), strict=True)]
-    table = pd.read_csv(folder / "history.csv").drop_duplicates("epoch", keep="last")  # stopped before its backup
-    return table.drop(columns="epoch").dropna(axis=1).to_dict("records")  # it leaves places for Keras's own validation
+    history = pd.DataFrame(model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks).history)
+    if folder:
+        written = pd.read_csv(folder / "history.csv").drop_duplicates("epoch", keep="last")  # stopped before its backup
+        history = written.drop(columns="epoch").dropna(axis=1)  # it leaves places for Keras's own validation
+    return history.round(5).to_dict("records")
 
 
-def check_same_training(model, data, epochs, folder):
-    """Raise DataError where `folder` holds the state of a training with another network, recipe, seed or images."""
-    optimizer = {key: value for key, value in model.optimizer.get_config().items() if key != "name"}  # it counts up
-    loss = model.loss if isinstance(model.loss, str) else model.loss.get_config()
-    told = [optimizer, loss, data.seed, data.batch_size, len(data.images), epochs, model.count_params()]
-    told, path = json.dumps(told, default=str, sort_keys=True), folder / "training.json"
-    if path.exists() and path.read_text(encoding="utf-8") != told:
-        raise DataError(f"build/trainings/{folder.name} holds another training: delete that folder, or finish that one")
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(told, encoding="utf-8")
+def trained(method, parameters, seed, make, rows=slice(None), aside=None):
+    """Train a network for a study on `rows` of the training images, or go on with it, and read the test images.
+
+    `make(steps)` returns the compiled model for so many batches; where rows are kept `aside`, it reads these after
+    each epoch. Returns the model, and the rows for `common.run_study`: the first, the test accuracy, has the history.
+    """
+    images, labels = load_kmnist("train")
+    data = Epochs(images[rows], labels[rows], seed, parameters["batch_size"])
+    keras.utils.set_random_seed(seed)
+    model = make(parameters["epochs"] * len(data))
+
+    def validate():
+        return {} if aside is None else {"validation accuracy": accuracy(model, images[aside], labels[aside])}
+
+    print(f"{method}, seed {seed}")
+    history = fit(model, data, parameters["epochs"], common.state_folder(method, parameters, seed), validate)
+    found = {"test accuracy": accuracy(model, *load_kmnist("test"))} | validate()
+    seconds = round(sum(epoch["seconds"] for epoch in history), 1)
+    new = [{"metric": metric, "value": value, "seconds": seconds} for metric, value in found.items()]
+    new[0]["history"] = history
+    return model, new
 
 
-def forget(name):
-    """Remove the state of a training whose rows are recorded: taken out of the file, they are measured anew."""
-    shutil.rmtree(build_folder() / "trainings" / name, ignore_errors=True)
-
-
-def logits_of(model, images):
+def outputs_of(model, images):
     """Outputs float32 [n, classes] of a network for images uint8 [n, 28, 28]."""
     return model.predict(images[..., None] / np.float32(255), batch_size=500, verbose=0)
 
 
 def accuracy(model, images, labels):
     """Share of images read right, images uint8 [n, 28, 28]."""
-    return float((logits_of(model, images).argmax(axis=1) == labels).mean())
+    return float((outputs_of(model, images).argmax(axis=1) == labels).mean())
 
 
-def said(name):
-    """A `report` that prints one line for each epoch."""
-
-    def report(row):
-        line = f"{name}: {row['seconds']:.0f} s, training {100 * row['accuracy']:.2f} %"
-        validation = row.get("validation accuracy")
-        print(line + (f", validation {100 * validation:.2f} %" if validation else ""), flush=True)
-
-    return report
-
-
-def row_of(method, parameters, seed, metric, value, history, **more):
-    """A row for `kuzushiji.studies.record`, with the history of the training."""
-    seconds = round(sum(epoch["seconds"] for epoch in history), 1)
-    row = {"method": method, "parameters": parameters, "seed": seed, "metric": metric, "value": value}
-    rounded = [{measure: round(number, 5) for measure, number in epoch.items()} for epoch in history]
-    return {**row, "seconds": seconds, **more} | ({"history": rounded} if metric == "test accuracy" else {})
-
-
-def save_for_all_releases(model, path):
+def save(model, path):
     """Save a network of Keras's own layers so that `keras.models.load_model` of Keras 3.10 or later reads it.
 
     Keras writes every setting of a layer, and an older release refuses a file with settings that came after it. What
-    stands at its default says nothing, so it is left out. Initialisers are left out too: the weights are there.
+    stands at its default says nothing, so it is left out. Initialisers are left out too: the weights are there. What
+    stands at `path` stays until the new file is complete; raises DataError where that fails.
     """
-    model.save(path)
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(parts["config.json"])
-    for layer, written in zip(model.layers, config["config"]["layers"], strict=True):
-        parameters = inspect.signature(type(layer).__init__).parameters
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        with zipfile.ZipFile(f"{folder}/model.keras") as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+    config, metadata = json.loads(parts["config.json"]), json.loads(parts["metadata.json"])
+    known = {layer.name: inspect.signature(type(layer).__init__).parameters for layer in model.layers}
+    for written in config["config"]["layers"]:
+        defaults = known.get(written["config"]["name"], {})
         written["config"] = {
             name: value
             for name, value in written["config"].items()
-            if not name.endswith("_initializer") and (name not in parameters or parameters[name].default != value)
+            if not name.endswith("_initializer") and (name not in defaults or defaults[name].default != value)
         }
-    parts["config.json"] = json.dumps(config).encode()
-    metadata = json.loads(parts["metadata.json"])
     metadata.pop("date_saved", None)
-    parts["metadata.json"] = json.dumps(metadata).encode()
-    with zipfile.ZipFile(path, "w") as archive:
+    parts |= {"config.json": json.dumps(config), "metadata.json": json.dumps(metadata)}
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # without a date: equal networks, equal files
+    print(f"saved: {path}")

@@ -1,13 +1,9 @@
 """Choose the threshold for "unknown", and measure what it lets through: printed kana, digits and Kuzushiji-Kanji.
 
-    python benchmarks/unknowns.py
-
-Writes data/reading.json where the threshold has changed, and measures what benchmarks/results.json lacks: about a
-minute, once Kuzushiji-Kanji (310 MB, found or downloaded) is decoded, so that an interrupted run begins anew. Notebook
-04 shows the same functions, and measures all but the kanji itself.
+Writes data/reading.json where the threshold has changed. An interrupted run begins anew: it takes about a minute, once
+Kuzushiji-Kanji is decoded. Notebook 04 shows the same functions, and measures all but the kanji itself.
 """
 
-import json
 from importlib.metadata import version
 
 import common
@@ -19,18 +15,15 @@ from scipy.special import logsumexp, softmax
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
-from kuzushiji import augment, figures, prepare, reading, studies
+from kuzushiji import augment, figures, prepare, reading
 from kuzushiji.datasets import load_classmap, load_kmnist, load_specimens
-from kuzushiji.files import replacing
 from kuzushiji.kkanji import load_kkanji
 from kuzushiji.networks import keras
 from kuzushiji.paths import CHECKOUT, bundled
 
-STUDY, COMMAND = "unknowns", "python benchmarks/unknowns.py"
-KEPT = 0.99  # of the known characters
 OTHERS = "あいうえかくけこさしせそたちてとにぬねのひふへほみむめもゆよらりるろわゐゑん"
 LEAST = 5  # images of a kanji, or no share of them is worth a row
-LAST = "all other kanji"  # the method that is recorded last
+LAST = "all other kanji"  # the method by which a finished study is known: all are recorded together
 
 
 def printed(character, font):
@@ -87,34 +80,17 @@ def standard_error(known, unknown):
     return np.sqrt(below.var() / len(unknown) + above.var() / len(known))
 
 
-def chosen_threshold(temperature, path=CHECKOUT / "data" / "reading.json"):
-    """The probability that KEPT of the validation images reach, to four digits; written to `path` where it is new."""
+def chosen_threshold(temperature):
+    """The probability that a share of the validation images reach, to four digits; written where it is new."""
+    stored = reading.stored("reading.json")
     with np.load(bundled("validation_logits.npz")) as validation:
         surest = softmax(validation["logits"].astype(float) / temperature, axis=1).max(axis=1)
-    chosen = {
-        "score": "highest calibrated probability",
-        "threshold": round(float(np.quantile(surest, 1 - KEPT)), 4),
-        "kept": KEPT,
-        "chosen on": f"the {len(surest):,} validation images of data/validation_logits.npz",
-        "temperature": temperature,
-    }
-    written = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if any(written.get(name) != value for name, value in chosen.items()):
-        chosen["versions"] = {name: version(name) for name in ("numpy", "scipy")}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
-    return chosen["threshold"]
-
-
-def parents():
-    """The parents that certain specimens of KMNIST have, as {kanji: label of the kana}, in order of the labels."""
-    table = load_specimens("kmnist")[1].query("certain").drop_duplicates("parent").sort_values(["label", "row"])
-    return dict(zip(table["parent"], table["label"], strict=True))
-
-
-def usable(images, rows):
-    """The rows whose image has ink: one or two of Kuzushiji-Kanji are all black."""
-    return rows[images[rows].any(axis=(1, 2))]
+    threshold = round(float(np.quantile(surest, 1 - stored["kept"])), 4)
+    if (threshold, temperature) != (stored["threshold"], stored["temperature"]):
+        versions = {name: version(name) for name in ("numpy", "scipy")}
+        chosen = {"threshold": threshold, "temperature": temperature, "versions": versions}
+        common.write_json(CHECKOUT / "data" / "reading.json", stored | chosen)
+    return threshold
 
 
 def metrics_of(found, known, threshold):
@@ -128,14 +104,19 @@ def metrics_of(found, known, threshold):
 
 def of_parent(images, label, threshold):
     """Metrics of images of a kanji: the share that is accepted, and accepted and read as the kana of `label`."""
-    logits = reading.logits_of(images)
-    accepted = reading.probabilities(logits).max(axis=1) >= threshold
-    read_so = accepted & (logits.argmax(axis=1) == label)
+    shares = reading.probabilities(reading.logits_of(images))
+    accepted = shares.max(axis=1) >= threshold
+    read_so = accepted & (shares.argmax(axis=1) == label)
     return {"images": len(images), "accepted": accepted.mean(), "read as its kana": read_so.mean()}
 
 
+def usable(images, rows):
+    """The rows whose image has ink: one or two of Kuzushiji-Kanji are all black."""
+    return rows[images[rows].any(axis=(1, 2))]
+
+
 def measured(threshold, temperature):
-    """Yield each method with its metrics; LAST comes last."""
+    """{method: metrics}; LAST is among them."""
     network = reading.network()
     model = keras.Model(network.input, [network.layers[-2].output, network.output])
     bank = on_unit_sphere(features_and_logits(load_kmnist("train")[0][::10], model)[0])
@@ -144,38 +125,41 @@ def measured(threshold, temperature):
     font = ImageFont.truetype(findfont(figures.JAPANESE_FONT), 100)
     kanji, kanji_labels = load_kkanji()
     kanji_labels = load_classmap("kkanji")["char"].to_numpy()[kanji_labels]
-    sampled = usable(kanji, np.arange(0, len(kanji), 28))
+    inked = kanji.any(axis=(1, 2))  # one or two are all black
+    sampled = np.flatnonzero(inked & (np.arange(len(kanji)) % 28 == 0))
     collections = {
         "printed kana, other": variants(OTHERS, font, 20, np.random.default_rng(0)),
         "digits": np.stack([prepare.prepare(digit / 16) for digit in load_digits().images]),
         "Kuzushiji-Kanji": np.stack([prepare.prepare(image) for image in kanji[sampled]]),
     }
-    yield "KMNIST, test", metrics_of(known, known, threshold)
+    metrics = {"KMNIST, test": metrics_of(known, known, threshold)}
     for name, images in collections.items():
         found = scores(images, model, bank, temperature)
-        yield name, metrics_of(found, known, threshold)
-    label_of, kana = parents(), load_classmap("kmnist")["char"]
-    for parent, label in label_of.items():
-        rows = usable(kanji, np.flatnonzero(kanji_labels == parent)[:100])
-        if len(rows) >= LEAST:
-            images = np.stack([prepare.prepare(image) for image in kanji[rows]])
-            yield f"{parent}, parent of {kana[label]}", of_parent(images, label, threshold)
-    others = found["maximum probability"][~np.isin(kanji_labels[sampled], list(label_of))]
-    yield LAST, {"images": len(others), "accepted": (others >= threshold).mean()}
+        metrics[name] = metrics_of(found, known, threshold)
+    specimens, kana = load_specimens("kmnist")[1].query("certain"), load_classmap("kmnist")["char"]
+    specimens = specimens.drop_duplicates("parent").sort_values(["label", "row"])
+    for parent, label in zip(specimens["parent"], specimens["label"], strict=True):
+        rows = np.flatnonzero(kanji_labels == parent)[:100]
+        images = [prepare.prepare(image) for image in kanji[rows[inked[rows]]]]
+        if len(images) >= LEAST:
+            metrics[f"{parent}, parent of {kana[label]}"] = of_parent(np.stack(images), label, threshold)
+    others = found["maximum probability"][~np.isin(kanji_labels[sampled], specimens["parent"])]
+    metrics[LAST] = {"images": len(others), "accepted": (others >= threshold).mean()}
+    return metrics
 
 
 def main():
     temperature = reading.stored("kmnist_cnn.json")["temperature"]
     threshold = chosen_threshold(temperature)
     settings = {"weights": weights_of(reading.network()), "temperature": temperature, "threshold": threshold}
-    if not studies.missing(STUDY, [(LAST, settings, 0)]):
-        return
-    for method, metrics in measured(threshold, temperature):
-        run = {"method": method, "parameters": settings, "seed": 0, "seconds": None}
-        rows = [run | {"metric": metric, "value": round(float(value), 4)} for metric, value in metrics.items()]
-        studies.record(STUDY, COMMAND, rows, ["keras", "tensorflow", "numpy", "pillow", "scipy", "scikit-learn"])
-        print(f"{method}: " + ", ".join(f"{row['metric']} {row['value']:g}" for row in rows), flush=True)
+
+    def measure(*run):
+        methods = measured(threshold, temperature).items()
+        return [row | {"method": name} for name, metrics in methods for row in common.rows_of(metrics, None)]
+
+    packages = ["keras", "tensorflow", "numpy", "pillow", "scipy", "scikit-learn"]
+    common.run_study("unknowns", [(LAST, settings, 0)], measure, packages)
 
 
 if __name__ == "__main__":
-    common.run_study(main)
+    common.run(main)
