@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .paths import DataError, Unreachable, build_folder, data_folder
+from .paths import DataError, Unreachable, data_folder
 
 try:
     from .datasets import load_classmap, load_foreign_land, load_k49, load_kmnist, load_specimens
@@ -28,8 +28,8 @@ _FIGURES = ("show", "image_grid", "plot_embedding", "draw_images_at", "PALETTE",
 _LATER = dict.fromkeys(_FIGURES, "figures") | {"DrawingPad": "pad"}
 
 __all__ = [
-    "DataError", "Unreachable", "build_folder", "data_folder", "load_classmap", "load_foreign_land", "load_k49",
-    "load_kkanji", "load_kmnist", "load_specimens", "read", "recorded", "start", *_FIGURES,
+    "DataError", "Unreachable", "data_folder", "load_classmap", "load_foreign_land", "load_k49", "load_kkanji",
+    "load_kmnist", "load_specimens", "read", "recorded", "start", *_FIGURES,
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,44 +20,39 @@ def download(options):
     """Find or download a data set and verify it; put it into a folder, or another format, where one is asked for."""
     from . import datasets, files, kkanji, registry
 
-    dataset, folder, as_idx = options.dataset, options.to, options.format == "idx"
+    dataset, as_idx = options.dataset, options.format == "idx"
     if as_idx and dataset != "kmnist":
         raise DataError(f"only kmnist is published as IDX, {dataset} is not: leave out --format idx")
     if dataset == "kkanji":
         path = kkanji.locate_tar()
         kkanji.verify_tar(path)
-        if folder:
-            files.copy(path, folder / path.name)
-        print(f"{folder / path.name if folder else path}: verified")
-        return True
-    for key, (path, array) in datasets.obtain(dataset).items():
-        if not folder and not as_idx:
-            print(f"{path}: verified")
-            continue
-        part = registry.PARTS[dataset][key]
-        target = (folder or data_folder() / dataset) / (part.idx + ".gz" if as_idx else part.name)
+        found = [(registry.KKANJI, path, None)]
+    else:
+        found = [(registry.PARTS[dataset][key], *value) for key, value in datasets.obtain(dataset).items()]
+    for part, path, array in found:
         if as_idx:
+            target = (options.to or data_folder() / dataset) / f"{part.idx}.gz"
             files.write_idx(target, array)
-        elif path.suffix == ".npz":
-            files.copy(path, target)
+        elif options.to:
+            target = options.to / part.name
+            if path.name == part.name:
+                with files.replacing(target) as temporary:
+                    shutil.copyfile(path, temporary)
+            else:
+                files.write_npz(target, array)
         else:
-            files.write_npz(target, array)
-        print(f"{target}: written, verified")
+            target = path
+        print(f"{target}: verified")
     return True
 
 
 def status(_):
     """Print what is found of each data set, where, and whether it verifies. Returns whether nothing found was bad."""
     from . import registry
-    from .datasets import find_files, find_part, search
+    from .datasets import find_files, find_part
 
     named_folders()  # one that is no folder is told once, before all else
-    closed = search(["kmnist-train-imgs.npz"])[1]
-    for error in closed:
-        print(
-            f"BAD: {error.filename} could not be searched ({error.strerror}): give yourself the permission to read it"
-        )
-    good = not closed
+    good = True
     for dataset, parts in registry.PARTS.items():
         print(DESCRIBED[dataset])
         for (split, kind), part in parts.items():
@@ -66,42 +62,30 @@ def status(_):
             except DataError as error:
                 state, good = f"BAD: {error}", False
             print(f"  {split:5} {kind:6}  {state}")
-    print(DESCRIBED["kkanji"])
-    try:
-        tar, decoded = find_files(registry.KKANJI.name), data_folder() / "kkanji" / "kkanji-images.npy"
-        print(f"  tar           {f'found, verified when it is decoded: {tar[0]}' if tar else 'not found'}")
-        print(f"  decoded       {f'verified when it was made: {decoded}' if decoded.exists() else 'not made yet'}")
-    except DataError as error:
-        good = False
-        print(f"  tar           BAD: {error}")
-    print(f"Eigenkana, the embedded default\n  {bundled('eigenkana.npz')}")
+    print(f"Eigenkana, the embedded default\n  {bundled('eigenkana.npz')}\n{DESCRIBED['kkanji']}")
+    tar, decoded = find_files(registry.KKANJI.name), data_folder() / "kkanji" / "kkanji-images.npy"
+    print(f"  tar           {f'found, verified when it is decoded: {tar[0]}' if tar else 'not found'}")
+    print(f"  decoded       {f'verified when it was made: {decoded}' if decoded.exists() else 'not made yet'}")
     return good
 
 
 def read(options):
     """Read pictures and print a line for each; a bad one gets its line on stderr. Returns whether all were good."""
-    from .prepare import prepare_with_note
+    from . import reading
 
-    prepared = []
-    for path in options.images:  # all of them before the network is loaded, so that bad ones are told at once
+    good = True
+    for path in options.images:
         try:
-            prepared.append(prepare_with_note(path))
+            found = reading.read(path)
+            text, answer = f"{printable(path)}: {printable(found)}", as_dictionary(found, reading.threshold())
         except DataError as error:
-            prepared.append(error)
             print(f"kuzushiji: {printable(error)}", file=sys.stderr, flush=True)
-    good = [found for found in prepared if not isinstance(found, DataError)]
-    if good:
-        from .reading import read_prepared, threshold
-
-        readings = iter(read_prepared(*zip(*good, strict=True)))
-    for path, found in zip(options.images, prepared, strict=True):
-        reading = None if isinstance(found, DataError) else next(readings)
+            text, answer, good = "", {"error": str(error)}, False
         if options.json:
-            answer = as_dictionary(reading, threshold()) if reading else {"error": str(found)}
             print(json.dumps({"file": path} | answer))
-        elif reading:
-            print(f"{printable(path)}: {printable(reading)}")
-    return len(good) == len(prepared)
+        elif text:
+            print(text)
+    return good
 
 
 def as_dictionary(reading, threshold):
@@ -109,8 +93,7 @@ def as_dictionary(reading, threshold):
     shares = {kana: round(share, 6) for kana, _, share in reading.kana}
     kana, romaji, _ = (None, None, None) if reading.rejected else reading.kana[0]
     first = {"kana": kana, "romaji": romaji, "probability": shares.get(kana)}
-    more = {"rejected": reading.rejected, "threshold": threshold, "probabilities": shares, "note": reading.note}
-    return first | more
+    return first | {"rejected": reading.rejected, "threshold": threshold, "probabilities": shares}
 
 
 def printable(text):
@@ -122,16 +105,13 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m kuzushiji", description="Reading Kuzushiji, and the data sets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     get = commands.add_parser("download", help="find or download a data set and verify it")
-    get.set_defaults(run=download)
     get.add_argument("dataset", choices=DESCRIBED, help="kmnist, k49 or kkanji", metavar="NAME")
     get.add_argument("--format", choices=["npz", "idx"], default="npz", help="idx: as MNIST's readers expect (kmnist)")
     get.add_argument("--to", type=Path, metavar="DIR", help="put the verified files there")
     reads = commands.add_parser("read", help="read pictures of one character each")
-    reads.set_defaults(run=read)
     reads.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, GIF, BMP, TIFF, WebP, of any size")
     reads.add_argument("--json", action="store_true", help="one JSON object a line, with all ten probabilities")
-    checks = commands.add_parser("status", help="which data sets are where, which release, and whether they verify")
-    checks.set_defaults(run=status)
+    commands.add_parser("status", help="which data sets are where, which release, and whether they verify")
     return parser.parse_args(arguments)
 
 
@@ -141,7 +121,7 @@ def main(arguments=None):
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # for what the terminal or pipe cannot show, as on stderr
     try:
-        good = options.run(options)
+        good = {"download": download, "read": read, "status": status}[options.command](options)
         sys.stdout.flush()
     except BrokenPipeError:  # `status | head -1`: nobody reads on, and Python must not say so when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -149,10 +129,8 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("kuzushiji: stopped", file=sys.stderr)
         return 130
-    except (DataError, ModuleNotFoundError) as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        what = f"this Python has no {error.name}; the series' own is .venv/bin/python" if missing else error
-        print(f"kuzushiji: {what}", file=sys.stderr)
+    except DataError as error:
+        print(f"kuzushiji: {error}", file=sys.stderr)
         return 2
     return 0 if good else 2
 

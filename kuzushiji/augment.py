@@ -95,12 +95,7 @@ class WritingVariations(keras.layers.Layer):
         super().__init__(**options | {"dtype": "float32"})  # under any policy: bfloat16 rounds place 27 to eighths
         self.shift, self.rotate, self.shear, self.scale, self.elastic = shift, rotate, shear, scale, elastic
         self.stroke, self.missing, self.share, self.seeds = stroke, missing, share, random.SeedGenerator(seed)
-
-    def __call__(self, images, *args, **options):
-        dtype, shape = keras.backend.standardize_dtype(images.dtype), tuple(images.shape)
-        if "float" not in dtype or shape[1:] != (SIDE, SIDE, 1):
-            raise ValueError(f"The images are {dtype} {list(shape)}, expected float32 [b, {SIDE}, {SIDE}, 1] in 0..1.")
-        return super().__call__(images, *args, **options)
+        self.input_spec = keras.layers.InputSpec("float32", (None, SIDE, SIDE, 1))  # ValueError for any other images
 
     def call(self, images, training=False):
         if not training:

@@ -19,23 +19,13 @@ _said = {}  # the last line that `announce` has printed of each data set
 def find_files(*names, folder=None):
     """The files called one of `names` (earlier names first) in each named folder, then in the data folder: a list.
 
-    Sub-folders and symbolic links are followed; `folder` takes the place of all those folders.
+    Sub-folders and symbolic links are followed; `folder` takes the place of all those folders. Raises DataError for a
+    named folder that is none, and where nothing was found and a folder could not be searched.
     """
-    return search(names, folder)[0]
-
-
-def search(names, folder=None):
-    """As `find_files`; and the OSErrors of the folders that could not be searched."""
-    found, unreadable, seen, tops = [], [], set(), named_folders(folder)
-    if folder is None:
-        try:
-            tops.append(data_folder())
-        except DataError:  # there is no home: named folders will do, until something has to be downloaded
-            if not tops:
-                raise
-    for top in tops:
+    found, closed, seen = [], [], set()
+    for top in named_folders(folder) + ([data_folder()] if folder is None else []):
         here, above = [], {str(folder) for folder in Path(os.path.realpath(top)).parents}
-        for root, subfolders, entries in os.walk(top, onerror=unreadable.append, followlinks=True):
+        for root, subfolders, entries in os.walk(top, onerror=closed.append, followlinks=True):
             if (real := os.path.realpath(root)) in seen or real in above:  # a link that leads back
                 subfolders.clear()
                 continue
@@ -43,7 +33,11 @@ def search(names, folder=None):
             subfolders.sort()
             here += [Path(root) / name for name in entries if name in names]
         found += sorted(here, key=lambda path: names.index(path.name))
-    return found, [error for error in unreadable if not isinstance(error, FileNotFoundError)]
+    closed = [error for error in closed if not isinstance(error, FileNotFoundError)]
+    if closed and not found:
+        what = f"{closed[0].filename} could not be searched for {names[0]} ({closed[0].strerror})"
+        raise DataError(f"{what}: give yourself the permission to read it, or name another folder")
+    return found
 
 
 def find_part(part, folder=None):
@@ -58,26 +52,21 @@ def find_part(part, folder=None):
             return path, read_part(path, part)
         except DataError as error:
             errors.append(error)
-    if len(errors) > 1:
-        raise DataError(f"none of the {len(errors)} files that could be {part.name} is: {'; '.join(map(str, errors))}")
     if errors:
-        raise errors[0]
+        raise DataError("; ".join(map(str, errors)))
     return None
 
 
 def read_part(path, part):
     """Read an official file in whichever format it has; raises DataError where its content is another."""
     is_npz, advice = path.suffix == ".npz", "put the official file into a folder that is searched (data/README.md)"
-    try:
-        array = files.read_npz(path) if is_npz else files.read_idx(path)
-        found, expected = hashlib.sha256(array).hexdigest(), part.content
-        if not expected:
-            found, expected = files.digest_of(path, part.digest.split(":")[0]), part.digest
-        old = is_npz and is_old_release(path, part.name)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): correct that, or remove the file") from error
+    array = files.read_npz(path) if is_npz else files.read_idx(path)
+    found, expected = hashlib.sha256(array).hexdigest(), part.content
+    if not expected:
+        found, expected = files.digest_of(path, part.digest.split(":")[0]), part.digest
     is_test = part is registry.PARTS["kmnist"]["test", "images"] and array.shape == part.shape
-    if old or is_test and not array[registry.OLD_RELEASE_BLACK_IMAGE].any():
+    is_old = is_npz and is_old_release(path, part.name)
+    if is_old or is_test and not array[registry.OLD_RELEASE_BLACK_IMAGE].any():
         what = "is the OLD release of the data set (before 5 February 2019), whose images differ"
         advice = "figures measured on it cannot be compared: fetch the current release"
     elif array.dtype != np.uint8 or array.shape != part.shape:
@@ -102,30 +91,24 @@ def obtain(dataset, folder=None):
         return _loaded[place]
     parts = registry.PARTS[dataset]
     found = {key: find_part(part, folder) for key, part in parts.items()}
-    for key, part in parts.items():
-        if found[key] is None:
-            try:
-                path = fetch(dataset, part.name, folder or data_folder() / dataset, part.digest)
-            except Unreachable as error:
-                here, closed = [value[0] for value in found.values() if value], search([part.name], folder)[1]
-                if closed:
-                    what = f"{closed[0].filename} could not be searched for {part.name} ({closed[0].strerror})"
-                    raise DataError(f"{what}: give yourself the permission to read it. {error}") from error
-                if not here:
-                    raise
-                missing = ", ".join(parts[key].name for key, value in found.items() if value is None)
-                only = f"only {len(here)} of the 4 files of {dataset} were found ({here[0]}), not {missing}"
-                raise DataError(f"{only}. {error}") from error
+    missing = {key: part for key, part in parts.items() if not found[key]}
+    try:
+        for key, part in missing.items():
+            path = fetch(dataset, part.name, folder or data_folder() / dataset, part.digest)
             found[key] = path, read_part(path, part)
+    except Unreachable as error:
+        here = [value[0] for value in found.values() if value]
+        if not here:
+            raise
+        names = ", ".join(part.name for key, part in missing.items() if not found[key])
+        only = f"only {len(here)} of the 4 files of {dataset} were found ({here[0]}), not {names}"
+        raise DataError(f"{only}. {error}") from error
     _loaded[place] = found
     return found
 
 
 def announce(dataset, line):
-    """Print which data these are, where that was not what was printed last; a change that nobody asked for is said."""
-    before = _said.get(dataset, line)
-    if "not reachable" in before + line and before != line:
-        print("earlier cells have other data than those that follow: run those cells again")
+    """Print which data these are, where that was not what was printed last."""
     if _said.get(dataset) != line:
         _said[dataset] = line
         print(line, flush=True)
@@ -144,12 +127,11 @@ def handed_out(labels, keep=()):
     rows = np.arange(len(labels))
     if not quick_mode():
         return rows
-    kept, drawn = np.isin(rows, keep), np.random.default_rng(0).permutation(rows)
-    drawn = drawn[np.lexsort((~kept[drawn], labels[drawn]))]  # class by class; in each what is kept, then as drawn
-    ordered = labels[drawn]
-    first, end = np.searchsorted(ordered, ordered), np.searchsorted(ordered, ordered, "right")
-    in_the_tenth = 10 * (rows - first) < end - first
-    return np.sort(drawn[in_the_tenth | kept[drawn]])
+    drawn = np.random.default_rng(0).permutation(rows)
+    drawn = drawn[np.lexsort((~np.isin(drawn, keep), labels[drawn]))]  # by class; in each what is kept, then as drawn
+    classes = labels[drawn]
+    rank, size = rows - np.searchsorted(classes, classes), np.bincount(classes)[classes]
+    return np.sort(drawn[(10 * rank < size) | np.isin(drawn, keep)])
 
 
 def kmnist_source(source="auto", folder=None):
@@ -159,18 +141,17 @@ def kmnist_source(source="auto", folder=None):
     """
     if source not in ("auto", "kmnist", "eigenkana"):
         raise ValueError(f'source is {source!r}, expected "auto", "kmnist" or "eigenkana"')
-    why, train, test, mode = "as asked", "60,000", "10,000", ""
-    if quick_mode():
-        train, test, mode = "6,000", "1,000", "quick mode: a tenth"
+    why = "as asked"
+    train, test, mode = ("6,000", "1,000", "quick mode: a tenth") if quick_mode() else ("60,000", "10,000", "")
     if source != "eigenkana":
         try:
             obtain("kmnist", folder)
             announce("kmnist", f"data: KMNIST, {train} train + {test} test images{mode and f' ({mode})'}, verified")
             return "kmnist"
-        except Unreachable as error:
+        except Unreachable:
             if source == "kmnist":
                 raise
-            why = "KMNIST was not reachable" + (f": {error.setting}" if error.setting else "")
+            why = "KMNIST was not reachable"
     announce("kmnist", f"data: eigenkana, {train} + {test} generated images ({mode and mode + '; '}{why})")
     return "eigenkana"
 
@@ -188,7 +169,6 @@ def load_kmnist(split, source="auto", folder=None):
     searched, and downloaded into, in place of all those folders. Raises ValueError for another split, DataError for a
     bad file or folder, Unreachable (a DataError) where `source="kmnist"` and no source has it.
     """
-    check_split(split)
     chosen = kmnist_source(source, folder)
     images, labels = whole(chosen, split, folder)
     rows = handed_out(labels, specimen_table(chosen).index if split == "train" and quick_mode() else ())
@@ -201,27 +181,21 @@ def load_k49(split, folder=None):
     Returns images uint8 [n, 28, 28] and labels uint8 [n] (0..48, see `load_classmap`), n = 232,365 ("train") or
     38,547 ("test"); in quick mode 23,245 and 3,860. `folder` and errors as of `load_kmnist` with `source="kmnist"`.
     """
-    check_split(split)
     images, labels = whole("k49", split, folder)
     rows = handed_out(labels)
-    sizes = "232,365 train + 38,547 test images"
-    if quick_mode():
-        sizes = "23,245 train + 3,860 test images (quick mode: a tenth)"
-    announce("k49", f"data: K49, {sizes}, verified")
+    train, test, mode = ("23,245", "3,860", " (quick mode: a tenth)") if quick_mode() else ("232,365", "38,547", "")
+    announce("k49", f"data: K49, {train} train + {test} test images{mode}, verified")
     return images[rows], labels[rows]
 
 
 def whole(dataset, split, folder):
     """All images and labels of a split of "kmnist", "k49" or "eigenkana", whatever the mode; not to be changed."""
+    if split not in SPLITS:
+        raise ValueError(f'split is {split!r}, expected "train" or "test"')
     if dataset == "eigenkana":
         return generated(split)[:2]
     found = obtain(dataset, folder)
     return tuple(found[split, kind][1] for kind in ("images", "labels"))
-
-
-def check_split(split):
-    if split not in SPLITS:
-        raise ValueError(f'split is {split!r}, expected "train" or "test"')
 
 
 def load_classmap(name):

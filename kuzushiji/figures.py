@@ -1,7 +1,6 @@
 """The look of the figures: a Japanese font, a palette, image grids, maps with pictures, and alt text."""
 
 import io
-from types import SimpleNamespace
 
 import matplotlib.font_manager
 import matplotlib.pyplot as plt
@@ -11,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 JAPANESE_FONT = "IPAexGothic"
 # Near Paul Tol's "muted" scheme, made to be told apart with any colour vision, but searched for at least 3 to 1 on
-# white too, as thin strokes need it: tests/test_colours.py measures both.
+# white too, as thin strokes need it.
 PALETTE = ["#32218B", "#2D70E8", "#10552A", "#B58C0D", "#E0597C", "#AB4899", "#3CA392", "#816E2A", "#7D2C53", "#222222"]
 INK = "#222222"
 ACCENT = "#C1440E"  # the vermilion of a seal: the one thing a figure wants to be seen
@@ -23,8 +22,7 @@ stamp = ""  # what `use_style` was told to print on every figure
 def use_style(generated=False):
     """Set matplotlib's defaults for the series, whatever the reader's own, and register the Japanese font.
 
-    With `generated`, `show` stamps every figure as one of generated images. Raises RuntimeError where the font is
-    missing: matplotlib would draw other characters in its place.
+    With `generated`, `show` stamps every figure as one of generated images.
     """
     import matplotlib_fontja
 
@@ -32,8 +30,6 @@ def use_style(generated=False):
     stamp = GENERATED if generated else ""
     matplotlib.rcdefaults()  # grid lines through the images, LaTeX and other habits of a matplotlibrc
     matplotlib_fontja.japanize()
-    if JAPANESE_FONT not in matplotlib.font_manager.get_font_names():
-        raise RuntimeError(f"the font {JAPANESE_FONT} is not registered: install matplotlib-fontja, which brings it")
     plt.rc("font", family=["DejaVu Sans", JAPANESE_FONT])
     plt.rc("text", color=INK)
     plt.rc(("figure", "savefig"), facecolor="white")  # opaque, so that figures stay readable on a dark page
@@ -57,16 +53,13 @@ def show(fig, alt, record=False):
         raise ValueError("a figure needs alt text: say in a sentence what is to be seen in it")
     if stamp and not record:
         fig.text(0.995, -0.01, stamp, ha="right", va="top", fontsize=8, color=ACCENT)  # below all else
-        alt += f" ({stamp.capitalize()}.)"
+        alt += f" (In this run: {stamp}.)"
     display.display(display.Image(small_png(fig)), metadata={"image/png": {"alt": alt}})
     plt.close(fig)
 
 
 def small_png(fig, colours=96, **texts):
-    """A figure as the bytes of a PNG with a palette: a third of the size, so that GitHub renders whole notebooks.
-
-    `texts` are stored in the file, by their names.
-    """
+    """A figure as the bytes of a PNG with a palette, a third of the size, and with `texts` stored in it by name."""
     stored, drawn, reduced = PngImagePlugin.PngInfo(), io.BytesIO(), io.BytesIO()
     for name, text in texts.items():
         stored.add_text(name, text)
@@ -88,40 +81,33 @@ def mosaic(images, columns, gap=2, paper=0):
 def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, gap=2, cmap=None, limits=(0, 255)):
     """Draw images [n, h, w] as a grid in reading order, ink dark on light paper.
 
-    `row_labels` stand left of the rows, `column_labels` above the columns (kana are drawn in the Japanese font);
-    `limits` are the values drawn as paper and as full ink; gaps are paper, or 0 where that lies between the two.
-    Returns the matplotlib axes. Raises ValueError where the number of labels is not that of the rows or columns.
+    `row_labels` stand left of the rows, `column_labels` above the columns, one for each, else ValueError; `limits` are
+    the values drawn as paper and as full ink; gaps are paper, or 0 where that lies between the two. Returns the axes.
     """
     n, height, width = np.asarray(images).shape
     rows, tall, wide = -(-n // columns), height + gap, width + gap
-    row_labels = [""] * rows if row_labels is None else row_labels
-    column_labels = [""] * columns if column_labels is None else column_labels
-    for labels, expected, what in ((row_labels, rows, "rows"), (column_labels, columns, "columns")):
-        if len(labels) != expected:
-            raise ValueError(f"{len(labels)} labels for {expected} {what}: give one for each")
-    if ax is None:
-        ax = plt.figure(figsize=(8, 8 * rows * tall / (columns * wide) + 0.3)).subplots()
+    ax = plt.gca() if ax is None else ax
     paper = 0 if limits[0] < 0 < limits[1] else limits[0]
     ax.imshow(mosaic(images, columns, gap, paper), vmin=limits[0], vmax=limits[1], cmap=cmap)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    ax.set_yticks(np.arange(rows) * tall + height / 2 - 0.5, row_labels)
-    ax.set_xticks(np.arange(columns) * wide + width / 2 - 0.5, column_labels)
+    ax.set_yticks(np.arange(rows) * tall + height / 2 - 0.5, [] if row_labels is None else row_labels)
+    ax.set_xticks(np.arange(columns) * wide + width / 2 - 0.5, [] if column_labels is None else column_labels)
     ax.xaxis.tick_top()
     return ax
 
 
-def plot_embedding(points, labels, classmap, ax=None, size=None, title=None, names_each=5, name_size=12):
+def plot_embedding(points, labels, classmap, ax=None, size=None, names_each=5, name_size=12):
     """Scatter a two-dimensional map of labelled characters, every large island named by its kana.
 
-    `points` float [n, 2], `labels` int [n], `classmap` as from `load_classmap`; `size` is the area of a dot in square
-    points. A class has its colour, and its kana (in `name_size` points) on up to `names_each` of its islands; the axes
-    carry no units, as those of most maps mean nothing. Returns the axes. Raises ValueError where the lengths disagree.
+    `points` float [n, 2], `labels` int [n], else ValueError, `classmap` as from `load_classmap`; `size` is the area of
+    a dot in square points. A class has its colour, and its kana (in `name_size` points) on up to `names_each` of its
+    islands; the axes carry no units, as those of most maps mean nothing. Returns the axes.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     if points.shape != (len(labels), 2):
         raise ValueError(f"points have shape {points.shape}, expected ({len(labels)}, 2): one row for each label")
-    ax = plt.figure(figsize=(8, 8)).subplots() if ax is None else ax
+    ax = plt.gca() if ax is None else ax
     size = np.clip(60000 / len(points), 0.8, 20) if size is None else size
     order = np.random.default_rng(0).permutation(len(points))  # so that no class lies on top of the others
     colours = np.resize(PALETTE, len(classmap))
@@ -130,16 +116,15 @@ def plot_embedding(points, labels, classmap, ax=None, size=None, title=None, nam
         box = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": colours[label], "lw": 1.5, "alpha": 0.9}
         for x, y in islands(points[labels == label], 0.08 * np.ptp(points, axis=0).max(), names_each):
             ax.text(x, y, char, bbox=box, ha="center", va="center", fontsize=name_size)
-    ax.set(xticks=[], yticks=[], title=title, aspect="equal", adjustable="datalim")
+    ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     ax.spines[:].set_visible(False)
     return ax
 
 
 def islands(points, radius, most=5, share=0.08):
-    """Middles of the dense places of a cloud [n, 2]: at most `most`, each with `share` of the points within `radius`.
+    """Middles (x, y) of the densest places of a cloud [n, 2]: at most `most`, farther than 1.5 times `radius` apart.
 
-    The densest place comes first and is always among them; what lies within 1.5 times the radius of one is not
-    looked at again. Returns a list of (x, y), empty for an empty cloud.
+    All but the first have `share` of the points within `radius`. Returns a list, empty for an empty cloud.
     """
     found, rest = [], points
     while len(rest) and len(found) < most:
@@ -154,45 +139,8 @@ def islands(points, radius, most=5, share=0.08):
     return found
 
 
-def draw_images_at(ax, points, images, colours=None, zoom=0.5):
-    """Draw each image [n, h, w] at its point [n, 2] of the axes, in its colour (default ink), paper transparent."""
-    colours = [INK] * len(images) if colours is None else colours
+def draw_images_at(ax, points, images, colours, zoom=0.5):
+    """Draw each image [n, h, w] at its point [n, 2] of the axes, in its colour, paper transparent."""
     for point, image, colour in zip(points, images, colours, strict=True):
         rgba = np.dstack([np.full((*image.shape, 3), matplotlib.colors.to_rgb(colour)), image / 255])
         ax.add_artist(AnnotationBbox(OffsetImage(rgba, zoom=zoom), point, frameon=False, pad=0))
-
-
-def draw_network(model, ax):
-    """Draw a Keras network from the model itself: a box for each layer that changes the shape of its input.
-
-    A box is as high as its feature map and as wide as its channels (on square-root scales); below it stand its kind,
-    output shape and parameters (batch normalisation counted with its convolution). Arcs are residual connections.
-    """
-    boxes, top_of, x = [], {}, 0.0
-    for layer in model.layers:
-        shape, kernel, kind = layer.output.shape[1:], getattr(layer, "kernel_size", None), type(layer).__name__
-        if not boxes or shape != boxes[-1].shape or kernel:
-            name = kind.replace("InputLayer", "input").replace("GlobalMax", "global max\n").replace("Conv2D", "conv")
-            name = name.replace("Max", "max ").replace("Pooling2D", "pool").lower()
-            name += f" {kernel[0]}x{kernel[1]}" if kernel else ""
-            width, height = 0.12 + shape[-1] ** 0.5 / 26, (shape[0] if len(shape) == 3 else 4) ** 0.5 / 5.3
-            text, colour = f"{name}\n{'x'.join(map(str, shape))}", PALETTE[0 if kernel else 2]
-            box = SimpleNamespace(x=x, width=width, height=height, shape=shape, text=text, colour=colour, parameters=0)
-            boxes.append(box)
-            x += width + 0.85
-            if layer.count_params() or len(boxes) == 1:
-                learned = box
-        learned.parameters += layer.count_params()
-        top_of[id(layer.output)] = (box.x + box.width / 2, box.height / 2)
-        if kind == "Add":
-            start, end = sorted(top_of[id(tensor)] for tensor in layer.input)
-            arrow = {"arrowstyle": "->", "color": ACCENT, "lw": 1.8, "connectionstyle": "arc3,rad=-0.35"}
-            ax.annotate("", end, start, arrowprops=arrow)
-            ax.text((start[0] + end[0]) / 2, 0.87, "+", color=ACCENT, ha="center", fontsize=14)
-    for box in boxes:
-        colour, count = (box.colour, f"\n{box.parameters:,}") if box.parameters else (QUIET, "")
-        ax.add_patch(plt.Rectangle((box.x, -box.height / 2), box.width, box.height, fc=colour, ec=INK, alpha=0.75))
-        ax.text(box.x + box.width / 2, -0.6, box.text + count, ha="center", va="top", fontsize=8)
-    ax.set(xlim=(-0.5, x - 0.35), ylim=(-1.15, 1.05))
-    ax.set_axis_off()
-    return ax

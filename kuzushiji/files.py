@@ -1,16 +1,13 @@
 """Files: the formats NPZ and IDX, digests, replacing one without ever spoiling it, and the bar that long work shows."""
 
-import errno
 import gzip
 import hashlib
 import os
-import shutil
 import struct
 import sys
-import time
 import uuid
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,65 +15,35 @@ import numpy as np
 from .paths import DataError
 
 IDX_UINT8 = 0x08  # the type in the header of an IDX file
-AGAIN = "delete it and fetch the file again"
-STALE_SECONDS = 24 * 3600  # an unfinished file of this age belongs to a process that was killed
-DISK_FULL = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
+AGAIN = "delete it, and get or make it again"
 
 
 @contextmanager
 def writing(path):
-    """Turn the errors of writing at `path`, or of its folder, into a DataError; those of other files pass."""
-    folder = Path(path).parent
+    """Turn the errors of the system while `path` is written into a DataError that holds their text."""
     try:
         yield
     except OSError as error:
-        if error.filename is None:  # as of every failed write()
-            ours = error.errno in DISK_FULL or isinstance(error, PermissionError)  # pooch's has only words
-        else:
-            place = Path(os.fsdecode(error.filename))
-            ours = place.is_relative_to(folder) or folder.is_relative_to(place)
-        if not ours:
-            raise
         advice = "free some space or choose a folder that can be written (KUZUSHIJI_CACHE names one for downloads)"
-        raise DataError(f"could not write {path}: {error.strerror or error}; {advice}") from error
+        raise DataError(f"could not write {path}: {error}; {advice}") from error
 
 
 @contextmanager
 def replacing(path):
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure.
 
-    So a good file stays until its replacement is complete. Stale leftovers of killed processes are removed. Raises
-    DataError where the folder cannot be written or the disk is full.
+    So a good file stays until its replacement is complete. Raises DataError where the folder cannot be written or the
+    disk is full.
     """
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(path)
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
         try:
             yield temporary
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def remove_stale(path):
-    """Remove the unfinished copies of `path` that are a day old or more; a younger one may still be written."""
-    for leftover in path.parent.glob(f"{path.name}.*.part"):
-        with suppress(OSError):  # another process may have been faster, or the folder be read-only
-            if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
-                leftover.unlink()
-
-
-def copy(source, target):
-    """Copy a file; what stands at `target` stays untouched until the copy is complete. Raises DataError."""
-    try:
-        if os.path.exists(target) and os.path.samefile(source, target):
-            return
-        with open(source, "rb") as content, replacing(target) as temporary, open(temporary, "wb") as file:
-            shutil.copyfileobj(content, file)
-    except OSError as error:  # none of writing: `replacing` raises DataError
-        raise DataError(f"{source} cannot be read ({error.strerror}): correct that, and copy it again") from error
 
 
 def digest_of(path, kind):
@@ -94,16 +61,16 @@ def looks_like_html(path):
 
 @contextmanager
 def reading(path, what):
-    """Turn whatever a file raises that is no intact `what` into a DataError; OSErrors of the system pass."""
-    if looks_like_html(path):
-        raise DataError(f"{path} is a web page saved as data: {AGAIN}")
+    """Turn whatever a file raises that cannot be read, or is no intact `what`, into a DataError."""
     try:
+        if looks_like_html(path):
+            raise DataError(f"{path} is a web page saved as data: {AGAIN}")
         yield
-    except MemoryError as error:
-        raise DataError(f"{path} does not fit into the free memory: close other programs, and try again") from error
+    except (DataError, MemoryError):
+        raise
     except Exception as error:  # a damaged byte makes zipfile, zlib and NumPy raise a dozen different kinds
         if isinstance(error, OSError) and error.filename:
-            raise
+            raise DataError(f"{path} cannot be read ({error.strerror}): correct that, or remove the file") from error
         raise DataError(f"{path} is truncated, damaged or not {what} ({error}): {AGAIN}") from error
 
 

@@ -11,11 +11,10 @@ import numpy as np
 from . import registry
 from .datasets import announce, find_files, handed_out, load_classmap, quick_mode
 from .download import fetch
-from .files import progress_bar, remove_stale, replacing
+from .files import progress_bar, reading, replacing
 from .paths import DataError, data_folder
 
 ENTRY = re.compile(r"kkanji2/(U\+[0-9A-F]{4,5})/[^/\\]+\.png")
-SIDE = 64
 LARGEST = 1 << 16  # bytes of an entry; 64x64 pixels without any compression are 4,096
 
 
@@ -29,11 +28,9 @@ def load_kkanji(folder=None):
     Raises DataError for a damaged or foreign tar or a full disk, Unreachable where no source has it.
     """
     paths = [data_folder() / "kkanji" / name for name in ("kkanji-images.npy", "kkanji-labels.npy")]
-    for path in paths:
-        remove_stale(path)
     if not all(path.exists() for path in paths):
         decode(locate_tar(folder), *paths)
-    shape = (registry.KKANJI.images, SIDE, SIDE)
+    shape = registry.KKANJI.shape
     images, labels = open_array(paths[0], shape), np.array(open_array(paths[1], shape[:1]))
     what, mode = f"of {len(load_classmap('kkanji')):,} characters", ""
     if quick_mode():  # or else the memory map would be copied
@@ -45,13 +42,11 @@ def load_kkanji(folder=None):
 
 def open_array(path, shape):
     """The array in an NPY file, memory-mapped; raises DataError where it is damaged or has another shape."""
-    try:
+    with reading(path, "the decoded tar"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.shape != shape:
             raise ValueError(f"its shape is {list(array.shape)}, expected {list(shape)}")
         return array
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error}): delete it, and it is made again from the tar") from error
 
 
 def locate_tar(folder=None):
@@ -63,16 +58,16 @@ def locate_tar(folder=None):
 
 def sorted_entries(tar, path):
     """The PNG entries of an open tar by sorted path. Raises DataError for anything that no official tar has."""
-    entries = [entry for entry in islice(tar, 2 * registry.KKANJI.images) if not entry.isdir()]  # it may have no end
+    entries = [entry for entry in islice(tar, 2 * registry.KKANJI.shape[0]) if not entry.isdir()]  # it may have no end
     for entry in entries:  # none may escape its folder, or fill the memory: a sparse one is as large as it says
         if not (entry.isfile() and ENTRY.fullmatch(entry.name)) or entry.size > LARGEST or entry.issparse():
             what = f"{path} has an entry {entry.name!r} of {entry.size:,} bytes"
             raise DataError(f"{what}, expected only small files kkanji2/U+XXXX/NAME.png: it is not the official tar")
-    if len(entries) != (expected := registry.KKANJI.images):
+    if len(entries) != (expected := registry.KKANJI.shape[0]):
         raise DataError(f"{path} holds {len(entries):,} images, expected {expected:,}: it is truncated or another tar")
     entries.sort(key=lambda entry: entry.name)
     paths = "\n".join(entry.name for entry in entries)
-    if hashlib.sha256(paths.encode(errors="surrogateescape")).hexdigest() != registry.KKANJI.paths:
+    if hashlib.sha256(paths.encode(errors="surrogateescape")).hexdigest() != registry.KKANJI_PATHS:
         raise DataError(f"{path} holds other paths than the official tar: replace it with the official one")
     return entries
 
@@ -84,23 +79,18 @@ def decoded_images(path):
     """
     from PIL import Image
 
-    content = hashlib.sha256()
-    try:
-        with tarfile.open(path, "r:") as tar:
-            entries = sorted_entries(tar, path)
-            with progress_bar(len(entries), "decoding Kuzushiji-Kanji", "image") as bar:
-                for entry in entries:
-                    with Image.open(io.BytesIO(tar.extractfile(entry).read()), formats=["PNG"]) as picture:
-                        if picture.size != (SIDE, SIDE):
-                            raise DataError(f"{path}: {entry.name} is {picture.size}, expected {(SIDE, SIDE)}")
-                        image = np.array(picture.convert("L"))
-                    content.update(image)
-                    bar.update()
-                    yield ENTRY.fullmatch(entry.name)[1], image
-    except (tarfile.TarError, EOFError, SyntaxError, ValueError, OSError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.filename:
-            raise DataError(f"{path} cannot be read ({error.strerror}): correct that") from error
-        raise DataError(f"{path} is truncated or damaged ({error}): delete it and fetch the file again") from error
+    content, size = hashlib.sha256(), registry.KKANJI.shape[1:]
+    with reading(path, "a tar of PNG images"), tarfile.open(path, "r:") as tar:
+        entries = sorted_entries(tar, path)
+        with progress_bar(len(entries), "decoding Kuzushiji-Kanji", "image") as bar:
+            for entry in entries:
+                with Image.open(io.BytesIO(tar.extractfile(entry).read()), formats=["PNG"]) as picture:
+                    if picture.size != size:
+                        raise DataError(f"{path}: {entry.name} is {picture.size}, expected {size}")
+                    image = np.array(picture.convert("L"))
+                content.update(image)
+                bar.update()
+                yield ENTRY.fullmatch(entry.name)[1], image
     if content.hexdigest() != registry.KKANJI.content:
         raise DataError(f"{path} holds other images than the official tar: replace it with the official one")
 
@@ -114,15 +104,13 @@ def verify_tar(path):
 def decode(tar_path, images_path, labels_path):
     """Decode the tar into two NPY files; neither takes its name before the content is verified."""
     label_of = {codepoint: label for label, codepoint in enumerate(load_classmap("kkanji")["codepoint"])}
-    labels = np.empty(registry.KKANJI.images, "<u2")
+    labels = np.empty(registry.KKANJI.shape[0], "<u2")
     with replacing(images_path) as temporary:
         with open(temporary, "wb") as file:  # written in order, since a memory map on a full disk ends in SIGBUS
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(labels), SIDE, SIDE)}
+            header = {"descr": "|u1", "fortran_order": False, "shape": registry.KKANJI.shape}
             np.lib.format.write_array_header_1_0(file, header)
             for row, (codepoint, image) in enumerate(decoded_images(tar_path)):
                 file.write(image.tobytes())
                 labels[row] = label_of[codepoint]
-        content = io.BytesIO()
-        np.save(content, labels)
         with replacing(labels_path) as labels_temporary, open(labels_temporary, "wb") as file:
-            file.write(content.getvalue())  # not by np.save, whose error does not name a full disk
+            np.save(file, labels)

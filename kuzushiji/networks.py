@@ -3,44 +3,27 @@
 Importing this starts Keras and its backend, and hides that TensorFlow, past its own log level, reports a missing GPU.
 """
 
-import faulthandler
+import logging
 import os
 from contextlib import contextmanager
 
 
 @contextmanager
 def native_messages_hidden():
-    """Hide what native libraries write to file descriptor 2, where Python's own messages do not go through.
-
-    Exceptions are raised as ever, and a native abort (a processor without AVX, say) still prints Python's traceback.
-    """
-    try:
-        kept = os.fdopen(os.dup(2), "w")
-    except OSError:  # closed: nothing can be written there
-        yield
-        return
-    enabled = faulthandler.is_enabled()  # by the host (pytest, Jupyter), where it wants the traceback
-    with kept, open(os.devnull, "w") as nothing:
-        if not enabled:
-            faulthandler.enable(kept)
+    """Hide what native libraries write to file descriptor 2; Python's exceptions are raised as ever."""
+    with os.fdopen(os.dup(2), "w") as kept, open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(kept.fileno(), 2)
-            if not enabled:
-                faulthandler.disable()
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says at its first operation
 with native_messages_hidden():
     import keras
     from keras import layers
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        tensorflow.get_logger().setLevel("ERROR")  # it warns when several small networks are used in turn
+logging.getLogger("tensorflow").setLevel("ERROR")  # it warns when several small networks are used in turn
 
 SHAPE = (28, 28, 1)
 CLASSES = 10

@@ -7,6 +7,7 @@ all 28 pixels; the shorter one lies in the middle, with its proportion kept; the
 import io
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -27,24 +28,12 @@ BLOT = 0.01  # share of the 28x28 pixels that the largest connected piece has at
 def prepare(picture):
     """A picture of one character as uint8 [28, 28] in KMNIST's manner: 0 paper, 255 ink.
 
-    `picture` is a path, the bytes of a file, an open binary file, a Pillow image, or an array: [h, w] or [h, w, 1]
-    grey, [h, w, 3] RGB, [h, w, 4] RGBA; bool, integers, or floats from 0 to 1. Ink may be darker or lighter than the
-    paper. Raises DataError for what is no picture, is damaged, too large, too small or blank.
+    `picture` is a path, the bytes of a file, a Pillow image, or an array: [h, w] or [h, w, 1] grey, [h, w, 3] RGB, [h,
+    w, 4] RGBA; bool, integers, or floats from 0 to 1. Of several frames the first is read. Ink may be darker or lighter
+    than the paper. Raises DataError for what is no picture, is damaged, too large, too small or blank.
     """
-    return prepare_with_note(picture)[0]
-
-
-def prepare_with_note(picture):
-    """As `prepare`; returns the image and a note, which says where only the first of several frames was used."""
-    note = ""
     try:
-        if isinstance(picture, Image.Image):
-            values = values_of(picture)
-        elif isinstance(picture, (str, os.PathLike, bytes, bytearray)) or hasattr(picture, "read"):
-            values, note = decode(picture)
-        else:
-            values = np.asarray(picture)
-        return steps(shrink(brightness(values), WORKING))["contrast"], note
+        return steps(shrink(brightness(pixels(picture)), WORKING))["contrast"]
     except DataError as error:
         name = picture if isinstance(picture, (str, os.PathLike)) else "the picture"
         raise DataError(f"{name} {error}") from None  # the message says it all
@@ -149,57 +138,50 @@ def shrink(array, side):
     return resize(array, height, width, "BOX")
 
 
-def decode(source):
-    """The pixels in a picture file (path, bytes or open binary file) of its first frame, and a note if it has more."""
-    Image.init()
-    if isinstance(source, (str, os.PathLike)):
-        if not os.path.isfile(source):
-            raise DataError("is not a file: name pictures, not folders" if os.path.exists(source) else "does not exist")
-        size = os.path.getsize(source)
-    else:
-        source = io.BytesIO(source if isinstance(source, (bytes, bytearray)) else source.read())
-        size = len(source.getvalue())
-    if size == 0:
+def pixels(picture):
+    """The pixels of anything that `prepare` takes, as `brightness` takes them. DataError."""
+    if isinstance(picture, Image.Image):
+        return pixels_of(picture)
+    if isinstance(picture, (str, os.PathLike)):
+        try:
+            picture = Path(picture).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror}): name a file that holds a picture") from None
+    if not isinstance(picture, bytes):
+        return np.asarray(picture)
+    if not picture:
         raise DataError("is empty (0 bytes): save or copy the picture again")
+    Image.init()
     try:
         with warnings.catch_warnings(action="ignore"):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source, formats=[known for known in FORMATS if known in Image.OPEN]) as opened:
-                frames = getattr(opened, "n_frames", 1)
+            with Image.open(io.BytesIO(picture), formats=[name for name in FORMATS if name in Image.OPEN]) as opened:
                 opened.draft("L", (WORKING, WORKING))  # a JPEG can be decoded at an eighth of its size
-                values = values_of(ImageOps.exif_transpose(opened))
-                return values, f"first of {frames} frames" if frames > 1 else ""
+                return pixels_of(ImageOps.exif_transpose(opened))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         what = f"would unpack to more than {Image.MAX_IMAGE_PIXELS:,} pixels: cut the character out, or scale it down"
     except UnidentifiedImageError:
         what = "is not a picture that can be read: save it as PNG, JPEG, GIF, BMP, TIFF or WebP"
-    except MemoryError:
-        raise
     except Exception as error:  # decoders raise nearly everything on damaged files
         what = f"is truncated or damaged ({error}): save or copy the picture again"
-        if isinstance(error, OSError) and error.errno:
-            what = f"cannot be read ({error.strerror}): correct that first"
     raise DataError(what)
 
 
-def values_of(picture):
-    """The pixels of a Pillow image of any mode, as `brightness` takes them."""
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):  # 16 or 32 bits, often with fewer in use
-        values = np.asarray(picture).astype(np.float32)
-        return values / max(np.abs(values).max(initial=0), 1e-30)
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        return np.asarray(picture.convert("RGBA"))
-    return np.asarray((picture.getchannel(0) if picture.mode == "LAB" else picture.convert("RGB")).convert("L"))
+def pixels_of(image):
+    """The pixels of a Pillow image of any mode: [h, w], grey of any depth, or [h, w, 4]."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):  # 16 or 32 bits
+        return np.asarray(image)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return np.asarray(image.convert("RGBA"))
+    return np.asarray(image.convert("RGB").convert("L"))
 
 
 def brightness(array):
     """The brightness in an array as `prepare` takes it, laid on white paper: float32 [h, w] from 0 to 1. DataError."""
     size, channels = array.shape[:2], array.shape[2:]
     if array.dtype.kind not in "buif" or array.ndim < 2 or array.size == 0 or channels not in ((), (1,), (3,), (4,)):
-        raise DataError(
-            f"is an array {array.dtype} {list(array.shape)}, expected numbers [h, w] (grey), [h, w, 3] (RGB) or "
-            "[h, w, 4] (RGBA): give one picture at a time"
-        )
+        found = f"is an array {array.dtype} {list(array.shape)}"
+        raise DataError(f"{found}, expected numbers [h, w], [h, w, 3] or [h, w, 4]: give one picture at a time")
     if max(size) < SMALLEST:
         raise DataError(f"is {size[1]} x {size[0]} pixels, expected at least {SMALLEST} along one side")
     most = 255 if array.dtype == np.uint8 else float(array.max())

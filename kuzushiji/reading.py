@@ -15,22 +15,15 @@ from .paths import DataError, bundled
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of one picture.
+    """What was read of one picture; two readings are equal where kana and rejected are."""
 
-    kana: all ten as (character, romaji, probability that it is this one if it is one of the ten), most likely first.
-    rejected: whether the highest probability is below `threshold()`: the picture is probably none of the ten, and
-    `kana` should not be used. image: uint8 [28, 28], what the network saw. note: "" or what else is to be said of it.
-    """
-
-    kana: list
-    rejected: bool
-    image: np.ndarray = field(compare=False)  # what was read of it says whether two readings are equal
-    note: str = ""
+    kana: list  # all ten as (character, romaji, probability if the picture is one of the ten), most likely first
+    rejected: bool  # the first probability is below `threshold()`: probably none of the ten, and kana is of no use
+    image: np.ndarray = field(compare=False)  # uint8 [28, 28], what the network saw
 
     def __str__(self):
         first, *others = [f"{character} {romaji} {percent(share)}" for character, romaji, share in self.kana[:3]]
-        answer = "unknown" if self.rejected else f"{first}, then {', '.join(others)}"
-        return f"{answer} ({self.note})" if self.note else answer
+        return "unknown" if self.rejected else f"{first}, then {', '.join(others)}"
 
 
 def percent(share):
@@ -41,23 +34,21 @@ def percent(share):
 
 
 def read(picture):
-    """Read a picture of one character: a path, bytes, open file, Pillow image or array (see `prepare.prepare`).
+    """Read a picture of one character: a path, bytes, Pillow image or array (see `prepare.prepare`).
 
     Returns a Reading. Raises DataError for what is no picture, is damaged, too large, too small or blank.
     """
-    from .prepare import prepare_with_note  # with Pillow and SciPy, which take their time
+    from .prepare import prepare  # with Pillow and SciPy, which take their time
 
-    image, note = prepare_with_note(picture)
-    return read_prepared([image], [note])[0]
+    return read_prepared([prepare(picture)])[0]
 
 
-def read_prepared(images, notes=None):
+def read_prepared(images):
     """Read images uint8 [n, 28, 28] that are prepared already (ink light on 0); returns a list of n Readings."""
     names, limit, readings = load_classmap("kmnist")[["char", "romaji"]].to_numpy(), threshold(), []
-    notes = notes or [""] * len(images)
-    for image, note, shares in zip(images, notes, probabilities(logits_of(images)), strict=True):
+    for image, shares in zip(images, probabilities(logits_of(images)), strict=True):
         kana = [(*names[label], float(shares[label])) for label in np.argsort(-shares, kind="stable")]
-        readings.append(Reading(kana, kana[0][2] < limit, np.asarray(image), note))
+        readings.append(Reading(kana, kana[0][2] < limit, np.asarray(image)))
     return readings
 
 
@@ -100,6 +91,5 @@ def network():
     try:
         from .networks import keras
     except ModuleNotFoundError as error:
-        missing = f"reading needs Keras and one of its backends, and {error.name} is not installed"
-        raise DataError(f"{missing}: pip install keras tensorflow") from error
+        raise DataError(f"reading needs {error.name}, which is not installed: pip install keras tensorflow") from error
     return keras.models.load_model(bundled("kmnist_cnn.keras"), compile=False)

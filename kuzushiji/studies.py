@@ -70,15 +70,10 @@ def identity(row):
     return json.dumps([row[name] for name in KEY], ensure_ascii=False, sort_keys=True)
 
 
-def finished(study, method, parameters, seed):
-    """Whether this measurement is recorded: with these parameters, so that a changed study runs again."""
-    wanted = [method, parameters, seed]
-    return any([row["method"], row["parameters"], row["seed"]] == wanted for row in rows(study))
-
-
 def missing(study, runs):
     """Those of `runs`, (method, parameters, seed), that are not recorded; where there are any, the data are checked."""
-    left = [run for run in runs if not finished(study, *run)]
+    finished = [(row["method"], row["parameters"], row["seed"]) for row in rows(study)]
+    left = [run for run in runs if run not in finished]
     if left:
         check_data()
     return left
@@ -86,10 +81,8 @@ def missing(study, runs):
 
 def check_data():
     """Raise DataError unless the whole real KMNIST is at hand: nothing else is ever recorded."""
-    if quick_mode():
-        raise DataError("quick mode hands out a tenth of the images, which is never recorded: unset KUZUSHIJI_QUICK")
-    if kmnist_source() != "kmnist":
-        raise DataError("figures measured on eigenkana are never recorded: run this on the real KMNIST")
+    if quick_mode() or kmnist_source() != "kmnist":
+        raise DataError("a tenth of the images or eigenkana are never recorded: unset KUZUSHIJI_QUICK, bring KMNIST")
 
 
 def machine():
