@@ -1,7 +1,7 @@
-"""Make the environment .venv from requirements.lock, once: `python tools/setup.py`.
+"""Make the environment .venv from a lock file, for readers or (argument: requirements-dev.lock) for developers.
 
-Runs on the Python that a newcomer happens to have, so it is written for any Python 3 and imports nothing but the
-standard library. A half-made environment, one of a moved folder, or one of an older lock is made again.
+`make` calls it where the lock is newer than the stamp that is left at the end. It runs on whatever Python a newcomer
+has, so it is written for any Python 3 and imports nothing but the standard library.
 """
 
 import os
@@ -14,77 +14,74 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 PROCESSORS = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)}  # where TensorFlow runs
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
-STAMP = os.path.join(VENV, "complete")
+OURS = os.path.join(VENV, "made-by-setup")  # holds, in an environment that was made here, what it was made for
+WANTED = "%s\n%s\n" % (ROOT, sys.version)
 
 
 def check_python():
     """Stop with one clear message where this Python cannot make the environment; nothing is installed then."""
-    if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        sys.exit(
-            "This is Python %d.%d (%s); the series needs Python %d.%d to %d.%d. Install one of these, then name it: "
-            "make PYTHON=python%d.%d (or run tools/setup.py with it)."
-            % (sys.version_info[:2] + (sys.executable,) + OLDEST + NEWEST + NEWEST)
-        )
     system, machine = platform.system(), platform.machine()
+    here = "This Python is %d.%d for %s on %s (%s)" % (sys.version_info[:2] + (system, machine, sys.executable))
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        versions = OLDEST + NEWEST + NEWEST
+        sys.exit(here + "; the series needs Python %d.%d to %d.%d: make PYTHON=python%d.%d names one." % versions)
     if machine not in PROCESSORS.get(system, (machine,)):
-        sys.exit(
-            "This Python (%s) is for %s on %s, where there is no TensorFlow; it runs on %s. Install a Python for "
-            "that, or read the series in Colab (README.md)."
-            % (sys.executable, system, machine, ", ".join(PROCESSORS[system]))
-        )
+        runs = ", ".join(PROCESSORS[system])
+        sys.exit(here + ", where there is no TensorFlow (it runs on %s): read the series in Colab (README.md)." % runs)
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError as error:
-        sys.exit(
-            "This Python (%s) has no module %s, which makes virtual environments. On Debian and Ubuntu: "
-            "sudo apt install python%d.%d-venv" % ((sys.executable, error.name) + sys.version_info[:2])
-        )
+        missing = " and has no module %s, which makes environments: on Debian and Ubuntu, apt install python%d.%d-venv."
+        sys.exit(here + missing % ((error.name,) + sys.version_info[:2]))
 
 
-def wanted():
-    """What a complete environment was made from; kept in its stamp."""
-    parts = [ROOT, sys.version]
-    for name in ("requirements.lock", "pyproject.toml"):
-        with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-            parts.append(file.read())
-    return "\n".join(parts)
+def is_current():
+    """Whether .venv was made here, for this Python. What somebody made by hand is deleted only after a question."""
+    if os.path.exists(OURS):
+        with open(OURS, encoding="utf-8") as file:
+            return file.read() == WANTED
+    if os.path.exists(VENV):
+        what = "%s was not made by this set-up" % VENV
+        if not sys.stdin.isatty():
+            sys.exit(what + ": move it away, and try again. (Nothing was changed.)")
+        if input(what + ". Delete it, and make it anew? [y/N] ").strip().lower() != "y":
+            sys.exit("Nothing was changed.")
+    return False
 
 
-def is_complete():
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def call(*command):
+    """Run a command; stop with its status where it fails."""
     try:
-        with open(STAMP, encoding="utf-8") as file:
-            return file.read() == wanted()
-    except OSError:
-        return False
+        status = subprocess.call(command)
+    except KeyboardInterrupt:
+        sys.exit("\nSet-up was stopped; the same command goes on with it.")
+    if status != 0:
+        sys.exit("Set-up stopped: '%s' failed with status %d (see above)." % (" ".join(command), status))
 
 
 def main():
+    lock = sys.argv[1] if len(sys.argv) > 1 else "requirements.lock"
     check_python()
-    if is_complete():
-        return
-    print(
-        "Making .venv with Python %d.%d: a download of about 1 GB, 3 GB on disk, a few minutes." % sys.version_info[:2],
-        flush=True,
-    )
-    shutil.rmtree(VENV, ignore_errors=True)
     python = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
+    if not is_current() or not os.path.exists(python):
+        print("Making .venv: a download of about 1 GB, 3 GB on disk, a few minutes.", flush=True)
+        shutil.rmtree(VENV, ignore_errors=True)
+        os.mkdir(VENV)
+        write(OURS, "unfinished\n")
+        call(sys.executable, "-m", "venv", VENV)
+        write(OURS, WANTED)
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-    for command in (
-        [sys.executable, "-m", "venv", VENV],
-        pip + ["-r", os.path.join(ROOT, "requirements.lock")],
-        pip + ["--no-deps", "--editable", ROOT],
-        [python, "-P", "-c", "import kuzushiji"],  # as from any other folder
-    ):
-        try:
-            status = subprocess.call(command)
-        except KeyboardInterrupt:
-            sys.exit("\nSet-up was stopped; the same command begins it again.")
-        if status != 0:
-            sys.exit("Set-up stopped: '%s' failed with status %d (see above)." % (" ".join(command), status))
-    with open(STAMP, "w", encoding="utf-8") as file:
-        file.write(wanted())
-    print("Made .venv.", flush=True)
+    call(*pip, "--requirement", os.path.join(ROOT, lock))
+    call(*pip, "--no-deps", "--editable", ROOT)
+    call(python, "-P", "-c", "import kuzushiji")  # as from any other folder
+    write(os.path.join(VENV, lock), "the stamp of make\n")
+    print("Installed %s into .venv." % lock, flush=True)
 
 
 if __name__ == "__main__":
