@@ -239,9 +239,3 @@ def test_a_table_without_its_place_and_rows_that_a_changed_study_left_behind_are
     monkeypatch.setattr(studies, "rows", lambda study: [row | {"parameters": {"epochs": n}} for n in (1, 2)])
     with pytest.raises(ValueError, match="2 settings of s, m: take the old rows out"):
         report.found("s", "m")
-
-
-def test_a_table_says_on_which_machine_its_seconds_were_taken():
-    here, there, never = ([{"seconds": s, "machine": m}] for s, m in ((1, "here"), (2, "there"), (None, "nowhere")))
-    assert report.timed_on({"a": here, "b": here, "c": never}) == "\n\nMachine of the seconds: here."
-    assert report.timed_on({"a": here, "b": there, "c": here}).endswith("one alone. a, c: here; b: there.")

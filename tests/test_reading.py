@@ -1,14 +1,13 @@
 """The reading of a picture, the command that prints it, and where temperature and threshold come from."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_prepare import in_colours, on_paper
 
-from kuzushiji import DataError, eigenkana, load_classmap, reading
+from kuzushiji import eigenkana, load_classmap, reading
 from kuzushiji.__main__ import main
 from kuzushiji.prepare import prepare
 
@@ -64,12 +63,6 @@ def test_what_resembles_no_kana_is_rejected(clear):
     for images in (noise / 255, noise[0]):
         with pytest.raises(ValueError, match=r"expected uint8 \[n, 28, 28\]"):
             reading.read_prepared(images)
-
-
-def test_without_keras_it_is_said_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "kuzushiji.networks", None)
-    with pytest.raises(DataError, match="pip install"):
-        reading.network.__wrapped__()
 
 
 @pytest.fixture
