@@ -236,7 +236,7 @@ def start_wandb(options, config):
             settings=Settings(silent=True, console="off"),
         )
     except ImportError:
-        why = "the package wandb is not installed (`pip install .[wandb]` has it)"
+        why = "the package wandb is not installed (`pip install wandb` has it)"
     except Error as error:
         why = " ".join(str(error).split())
     print(f"W&B: {why}; going on without its log")

@@ -11,6 +11,7 @@ import common
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
@@ -80,6 +81,16 @@ def named(mixture, specimens, labels, parents):
     return replace(mixture, parents=np.asarray(parents, "<U1")[distance.argmin(axis=1)])
 
 
+def counted(mixture, images, labels):
+    """The mixture with the number of test images [n, 28, 28] nearest to the mean of each shape of their class."""
+    counts, means = np.zeros(len(mixture.labels), np.int32), mixture.means.astype(np.float32)
+    for label in np.unique(labels):
+        shapes = np.flatnonzero(mixture.labels == label)
+        nearest = pairwise_distances_argmin(images[labels == label].reshape(-1, 28 * 28), means[shapes])
+        counts[shapes] = np.bincount(nearest, minlength=len(shapes))
+    return replace(mixture, test_counts=counts)
+
+
 def save(mixture, path):
     """Write a mixture as an NPZ file; the same mixture gives the same bytes. Raises DataError on a full disk."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -92,6 +103,7 @@ def main(path=CHECKOUT / "data" / "eigenkana.npz"):
     certain = table["certain"].to_numpy()
     mixture = fit_mixture(*load_kmnist("train"))
     mixture = named(mixture, specimens[certain], table["label"][certain], table["parent"][certain])
+    mixture = counted(mixture, *load_kmnist("test"))
     save(mixture, path)
     print(f"{len(set(mixture.parents))} of {table['parent'][certain].nunique()} parents name a shape")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .paths import DataError, Unreachable, data_folder
 
 try:
-    from .datasets import load_classmap, load_foreign_land, load_k49, load_kmnist, load_specimens
+    from .datasets import load_classmap, load_foreign_land, load_k49, load_kmnist, load_readings, load_specimens
     from .kkanji import load_kkanji
     from .notebook import start
     from .reading import read
@@ -29,7 +29,7 @@ _LATER = dict.fromkeys(_FIGURES, "figures") | {"DrawingPad": "pad"}
 
 __all__ = [
     "DataError", "Unreachable", "data_folder", "load_classmap", "load_foreign_land", "load_k49", "load_kkanji",
-    "load_kmnist", "load_specimens", "read", "recorded", "start", *_FIGURES,
+    "load_kmnist", "load_readings", "load_specimens", "read", "recorded", "start", *_FIGURES,
 ]  # fmt: skip
 
 

@@ -161,8 +161,8 @@ def load_kmnist(split, source="auto", folder=None):
 
     Returns images uint8 [n, 28, 28] (0 paper, 255 ink) and labels uint8 [n] (see `load_classmap`), n = 60,000 where
     `split` is "train", 10,000 where it is "test". Prints one line, once in a process, that says which data these are.
-    In quick mode (KUZUSHIJI_QUICK=1) n is 6,000 and 1,000: a tenth of each class, the images of `load_specimens` among
-    them.
+    In quick mode (KUZUSHIJI_QUICK=1) n is 6,000 and 1,000: a tenth of each class, the images of `load_specimens` and
+    `load_readings` among them.
 
     `source` "auto" takes KMNIST from the folders in KUZUSHIJI_DATA, the data folder or the network, and generated
     eigenkana only where none of these has it; "kmnist" refuses eigenkana; "eigenkana" asks for them. `folder` is
@@ -171,8 +171,17 @@ def load_kmnist(split, source="auto", folder=None):
     """
     chosen = kmnist_source(source, folder)
     images, labels = whole(chosen, split, folder)
-    rows = handed_out(labels, specimen_table(chosen).index if split == "train" and quick_mode() else ())
+    rows = kmnist_rows(chosen, split, labels)
     return images[rows], labels[rows]
+
+
+def kmnist_rows(source, split, labels):
+    """The rows of "kmnist" or "eigenkana" that `load_kmnist` hands out; quick mode has all those that were read."""
+    if not quick_mode():
+        return np.arange(len(labels))
+    read = reading_table(source)
+    specimens = specimen_table(source).index if split == "train" else []
+    return handed_out(labels, [*read.loc[read["split"] == split, "row"], *specimens])
 
 
 def load_k49(split, folder=None):
@@ -225,7 +234,7 @@ def load_specimens(source="auto", folder=None):
     images, labels = whole(chosen, "train", folder)
     table = specimen_table(chosen)
     rows = table.index.to_numpy()
-    table = table.assign(row=np.searchsorted(handed_out(labels, rows), rows), label=labels[rows])
+    table = table.assign(row=np.searchsorted(kmnist_rows(chosen, "train", labels), rows), label=labels[rows])
     return images[rows], table.reset_index(drop=True)[["row", "label", "parent", "certain"]]
 
 
@@ -241,6 +250,39 @@ def specimen_table(source):
     return table.groupby([labels, "parent"]).head(10)
 
 
+def load_readings(source="auto", folder=None):
+    """A random sample of 100 images of each kana and split whose parent kanji was read by eye, twice.
+
+    Returns a pandas DataFrame with a line for each of the 2,000: split ("train" or "test"), row (the place in what
+    `load_kmnist(split)` returns), label, parent, and the two independent readings `first` and `second`. A reading is a
+    kanji of the class map, "other" or "unreadable"; where the two differ, parent is "uncertain". Of eigenkana these are
+    the first 100 of each kana and split, with the parents of their shapes. Parameters and errors as of `load_kmnist`.
+    """
+    chosen = kmnist_source(source, folder)
+    table = reading_table(chosen)
+    for split in SPLITS:
+        labels, here = whole(chosen, split, folder)[1], table["split"] == split
+        rows = table.loc[here, "row"].to_numpy()
+        table.loc[here, "label"] = labels[rows]
+        table.loc[here, "row"] = np.searchsorted(kmnist_rows(chosen, split, labels), rows)
+    return table.astype({"label": int})[["split", "row", "label", "parent", "first", "second"]]
+
+
+def reading_table(source):
+    """The readings of "kmnist" or "eigenkana" as a table of split, row of the whole split, parent, first and second."""
+    import pandas as pd
+
+    if source == "kmnist":
+        return pd.read_csv(bundled("readings.csv"))
+    tables = []
+    for split in SPLITS:
+        _, labels, parents = generated(split)
+        table = pd.DataFrame({"split": split, "row": np.arange(len(labels)), "parent": parents})
+        tables.append(table.groupby(labels).head(100))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(first=table["parent"], second=table["parent"])
+
+
 def load_foreign_land(source="auto", folder=None):
     """The test images that lie among another kana on notebook 02's map: a pandas DataFrame, test_row and host (label).
 
@@ -252,6 +294,6 @@ def load_foreign_land(source="auto", folder=None):
     table, chosen = pd.read_csv(bundled("foreign_land.csv")), kmnist_source(source, folder)
     if chosen == "eigenkana":
         return table.head(0)
-    rows = handed_out(whole(chosen, "test", folder)[1])
+    rows = kmnist_rows(chosen, "test", whole(chosen, "test", folder)[1])
     table = table[table["test_row"].isin(rows)].reset_index(drop=True)
     return table.assign(test_row=np.searchsorted(rows, table["test_row"]))

@@ -23,22 +23,24 @@ class Mixture:
     components: np.ndarray  # int8 [m, c, 784], principal directions times the standard deviation along them, in steps
     scales: np.ndarray  # float32 [m, c], grey levels for each step
     parents: np.ndarray  # str [m], parent kanji of the certain specimen nearest to the mean, "" where nobody named it
+    test_counts: np.ndarray = ()  # int32 [m], test images nearest to the mean of each shape; empty where not counted
 
 
-def draw(mixture, n, seed):
+def draw(mixture, n, seed, counts=None):
     """Draw `n` new images, as many of each class as can be, in random order.
 
-    Returns images uint8 [n, 28, 28], labels uint8 [n] and the number [n] of the shape that each was drawn from. The
+    The shapes of a class are drawn in proportion to `counts` int [m], by default those of the training images. Returns
+    images uint8 [n, 28, 28], labels uint8 [n] and the number [n] of the shape that each was drawn from. The
     same mixture and seed give the same images on the same machine and versions.
     """
-    random = np.random.default_rng(seed)
+    random, counts = np.random.default_rng(seed), mixture.counts if counts is None else counts
     classes = np.unique(mixture.labels)
     labels = random.permutation(np.resize(classes, n))
     images, shape_of = np.empty((n, 28 * 28), np.uint8), np.empty(n, int)
     for label in classes:
         rows = np.flatnonzero(labels == label)
         shapes = np.flatnonzero(mixture.labels == label)
-        share = mixture.counts[shapes] / mixture.counts[shapes].sum()
+        share = counts[shapes] / counts[shapes].sum()
         shape_of[rows] = random.choice(shapes, len(rows), p=share)
         for shape in shapes:
             drawn = rows[shape_of[rows] == shape]
@@ -55,9 +57,13 @@ def sample(mixture, n, seed):
 
 @cache
 def generated(split):
-    """The 60,000 ("train") or 10,000 ("test") images that stand in for KMNIST's, their labels and parent kanji."""
+    """The 60,000 ("train") or 10,000 ("test") images that stand in for KMNIST's, their labels and parent kanji.
+
+    The shapes of each split are as frequent as in KMNIST's, whose test set is written in other shapes (notebook 01).
+    """
     mixture = load_model()
-    images, labels, shapes = draw(mixture, *{"train": (60000, 0), "test": (10000, 1)}[split])
+    settings = {"train": (60000, 0, mixture.counts), "test": (10000, 1, mixture.test_counts)}
+    images, labels, shapes = draw(mixture, *settings[split])
     return images, labels, mixture.parents[shapes]
 
 

@@ -147,7 +147,7 @@ def test_a_network_is_trained_on_its_part_alone_and_can_be_loaded(arrays, monkey
 @pytest.fixture
 def logged(monkeypatch, tmp_path):
     """The runs that wandb itself starts, offline in this test's folder: (run, what it was given, its summary)."""
-    wandb = pytest.importorskip("wandb", reason="needs the extra wandb: pip install '.[wandb]'")
+    wandb = pytest.importorskip("wandb", reason="needs the package wandb: make setup-dev")
     for name in (name for name in os.environ if name.startswith("WANDB_")):
         monkeypatch.delenv(name)
     for name in ("WANDB_DIR", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "HOME", "NETRC"):

@@ -9,7 +9,7 @@ import pytest
 from conftest import Release, contents, forget
 
 from kuzushiji import DataError, Unreachable, datasets, files, load_classmap, load_k49, load_kmnist, paths, registry
-from kuzushiji.datasets import load_foreign_land, load_specimens
+from kuzushiji.datasets import load_foreign_land, load_readings, load_specimens
 
 KMNIST_LINE = "data: KMNIST, 60,000 train + 10,000 test images, verified\n"
 EIGENKANA_LINE = "data: eigenkana, 60,000 + 10,000 generated images (KMNIST was not reachable)\n"
@@ -189,6 +189,27 @@ def test_quick_mode_hands_out_a_tenth_of_each_class_and_every_specimen(source, m
     assert np.array_equal(load_kmnist("train", source)[0], tenth)  # the same at every call
     assert np.array_equal(found, specimens) and np.array_equal(found, tenth[quick_table["row"]])
     assert quick_table.drop(columns="row").equals(table.drop(columns="row"))
+
+
+def test_readings_are_100_of_each_kana_and_split_and_quick_mode_has_their_images(source, monkeypatch):
+    whole, table = {split: load_kmnist(split, source) for split in datasets.SPLITS}, load_readings(source)
+    assert (
+        table.groupby(["split", "label"]).size().tolist() == [100] * 20 and not table.duplicated(["split", "row"]).any()
+    )
+    assert [whole[split][1][row] for split, row in zip(table["split"], table["row"], strict=True)] == list(
+        table["label"]
+    )
+    same = table["first"] == table["second"]
+    assert (table["parent"] == table["first"].where(same, "uncertain")).all() and same.mean() > 0.99
+    classmap = load_classmap("kmnist")
+    allowed = (classmap["parent"] + " " + classmap["other_parents"] + " other unreadable").str.split()
+    read = zip(table["label"], table["first"], table["second"], strict=True)
+    assert all({first, second} <= set(allowed[label]) for label, first, second in read)
+    monkeypatch.setenv("KUZUSHIJI_QUICK", "1")
+    tenth, quick_table = {split: load_kmnist(split, source)[0] for split in datasets.SPLITS}, load_readings(source)
+    assert quick_table.drop(columns="row").equals(table.drop(columns="row"))
+    for split, row, quick_row in zip(table["split"], table["row"], quick_table["row"], strict=True):
+        assert np.array_equal(tenth[split][quick_row], whole[split][0][row])
 
 
 def test_foreign_land_is_that_of_the_images_at_hand(source, monkeypatch):

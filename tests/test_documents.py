@@ -13,9 +13,10 @@ ARTICLES = sorted((ROOT / "articles").glob("*.md"))
 
 # Words that a notebook sets in italics to stress them, not to introduce a term.
 STRESSED = {
-    "all", "can", "change", "choose", "different", "does", "draw from", "have", "helps", "is", "meaningless", "more",
-    "not", "nothing", "one", "other", "place new ones", "plain", "rows of the training set", "several", "shapes",
-    "start", "test", "the same neighbours", "this", "this data set", "who shares an island", "you",
+    "all", "both", "can", "change", "choose", "different", "does", "draw from", "have", "helps", "is",
+    "meaningless", "more", "not", "nothing", "one", "other", "place new ones", "plain",
+    "rows of the training set", "several", "shapes", "start", "test", "the same neighbours", "this",
+    "this data set", "this training set", "who shares an island", "you",
 }  # fmt: skip
 
 

@@ -33,7 +33,15 @@ def test_images_are_balanced_different_and_ink_on_paper(drawn):
     assert 0.05 < (images > 127).mean() < 0.4
     assert len({image.tobytes() for image in images[:5000]}) == 5000
     assert np.array_equal(eigenkana.generated("train")[0], images)
-    assert np.array_equal(eigenkana.generated("test")[0], sample(load_model(), 10000, seed=1)[0])
+    test = draw(load_model(), 10000, seed=1, counts=load_model().test_counts)
+    assert np.array_equal(eigenkana.generated("test")[0], test[0])
+
+
+def test_each_split_is_written_in_its_own_mix_of_shapes():
+    today = [
+        np.mean(parents[labels == 7] == "也") for _, labels, parents in map(eigenkana.generated, ("train", "test"))
+    ]
+    assert today[0] > 0.85 and today[1] < 0.6  # as in the readings of KMNIST
 
 
 @pytest.mark.parametrize("n", [0, 25])
@@ -64,7 +72,9 @@ def test_images_have_the_mean_spread_and_share_of_their_shape_and_stay_between_0
 def test_fitting_twice_gives_the_same_file_and_what_is_saved_is_loaded(tmp_path, monkeypatch):
     for name in ("a", "eigenkana.npz"):
         model = study.fit_mixture(*blobs(200), 2, 5)
+        model = study.counted(model, *blobs(50))
         study.save(model, tmp_path / name)
+    assert model.test_counts.sum() == 50
     assert (tmp_path / "a").read_bytes() == (tmp_path / "eigenkana.npz").read_bytes()
     monkeypatch.setattr(eigenkana, "bundled", lambda name: tmp_path / name)
     for name, array in vars(load_model()).items():

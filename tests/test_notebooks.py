@@ -121,7 +121,7 @@ def test_enough_cells_are_compared_with_their_stored_output(path):
 def test_pictures_are_those_of_the_stored_outputs():
     stored = [(f"{name}.png", png) for path in ALL for name, (_, png) in tagged_figures(read(path)).items()]
     pictures = {path.name: path.read_bytes() for path in (ROOT / "img").iterdir() if path.name != "benchmarks.png"}
-    assert sorted(stored) == sorted(pictures.items()), "run `make notebooks`"
+    assert sorted(stored) == sorted(pictures.items()), "run tools/run_notebooks.py --in-place NUMBER"
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")

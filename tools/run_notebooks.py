@@ -167,8 +167,7 @@ def run(path, title, in_place):
     if not in_place:
         nbformat.write(notebook, BUILD / "notebooks" / path.name)
         write_page(notebook, path.stem)
-    quick = ", quick mode" if os.environ.get("KUZUSHIJI_QUICK") == "1" else ""
-    return f"{time.monotonic() - started:.0f} s, {data_line(notebook)}{quick}"
+    return f"{time.monotonic() - started:.0f} s, {data_line(notebook)}"
 
 
 def main(arguments=None):

@@ -41,8 +41,10 @@ def is_current():
     if os.path.exists(OURS):
         with open(OURS, encoding="utf-8") as file:
             return file.read() == WANTED
-    if os.path.exists(VENV):
+    if os.path.lexists(VENV):
         what = "%s was not made by this set-up" % VENV
+        if os.path.islink(VENV):
+            sys.exit(what + " and is a link: remove it, and try again. (Nothing was changed.)")
         if not sys.stdin.isatty():
             sys.exit(what + ": move it away, and try again. (Nothing was changed.)")
         if input(what + ". Delete it, and make it anew? [y/N] ").strip().lower() != "y":
