@@ -251,12 +251,13 @@ def specimen_table(source):
 
 
 def load_readings(source="auto", folder=None):
-    """A random sample of 100 images of each kana and split whose parent kanji was read by eye, twice.
+    """A random sample of 100 images of each kana and split whose parent kanji was read twice.
 
     Returns a pandas DataFrame with a line for each of the 2,000: split ("train" or "test"), row (the place in what
-    `load_kmnist(split)` returns), label, parent, and the two independent readings `first` and `second`. A reading is a
-    kanji of the class map, "other" or "unreadable"; where the two differ, parent is "uncertain". Of eigenkana these are
-    the first 100 of each kana and split, with the parents of their shapes. Parameters and errors as of `load_kmnist`.
+    `load_kmnist(split)` returns), label, parent, and the two readings `first` and `second`, which was made without the
+    first. A reading is a kanji of the class map, "other" or "unreadable"; where the two differ, parent is "uncertain".
+    Of eigenkana these are the first 100 of each kana and split, with the parents of their shapes. Parameters and errors
+    as of `load_kmnist`.
     """
     chosen = kmnist_source(source, folder)
     table = reading_table(chosen)

@@ -59,7 +59,7 @@ def sample(mixture, n, seed):
 def generated(split):
     """The 60,000 ("train") or 10,000 ("test") images that stand in for KMNIST's, their labels and parent kanji.
 
-    The shapes of each split are as frequent as in KMNIST's, whose test set is written in other shapes (notebook 01).
+    The shapes of each split are as frequent as in KMNIST's, whose test set has other proportions (notebook 01).
     """
     mixture = load_model()
     settings = {"train": (60000, 0, mixture.counts), "test": (10000, 1, mixture.test_counts)}
