@@ -64,7 +64,7 @@ test-offline: setup-dev  ## test every notebook in quick mode with no data sourc
 test-full: setup-dev  ## test the reader's run of every notebook on the full real data (NAMES="01 04": of these)
 	$(VENV_PYTHON) -c 'from kuzushiji import load_kmnist; load_kmnist("test", source="kmnist")'
 	@rm -rf build/test-full && mkdir -p build/test-full/solutions
-	@cd notebooks && for name in $(or $(NAMES),0); do for path in $$name*.ipynb solutions/$$name*.ipynb; do \
+	@cd notebooks && set -e && for name in $(or $(NAMES),[0-9]); do for path in $$name*.ipynb solutions/$$name*.ipynb; do \
 		sed 's/"check-full"/"nbval-check-output"/' $$path > ../build/test-full/$$path; done; done
 	KUZUSHIJI_QUICK= $(NBVAL) --nbval-cell-timeout=1800 build/test-full
 

@@ -31,8 +31,8 @@ def new_parser():
     add("--recipe", choices=["simple", "residual"], default="simple", help=recipes)
     simple = f"{EPOCHS['simple']} for simple, as published, where the W&B script had 10"
     passes = f"passes over the training images (default: {simple}; {EPOCHS['residual']} for residual)"
-    add("-e", "--epochs", type=common.whole(1), metavar="N", help=passes)
-    add("-b", "--batch_size", type=common.whole(1), default=128, help="images a step (default: %(default)s)")
+    add("-e", "--epochs", type=common.whole_number(1), metavar="N", help=passes)
+    add("-b", "--batch_size", type=common.whole_number(1), default=128, help="images a step (default: %(default)s)")
     for name, (value, what) in SIMPLE_ONLY.items():
         add(f"--{name}", type=type(value), default=value, help=f"{what} (simple; default: %(default)s)")
     classes = "how many classes the data have (default: what the data set has, 10 or 49; another number is an error)"

@@ -18,10 +18,11 @@ from kuzushiji import DataError, load_classmap, load_k49, load_kmnist, studies
 from kuzushiji.datasets import SPLITS, quick_mode
 from kuzushiji.files import replacing, writing
 from kuzushiji.paths import CHECKOUT
+from kuzushiji.registry import CURRENT_RELEASE
 
 BUILD = CHECKOUT / "build"  # for what is not tracked
 OLD_DATA_HOME = "./dataset"  # of the W&B scripts
-RELEASES = {"kmnist": "KMNIST, release of 5 February 2019", "k49": "Kuzushiji-49, current release"}
+RELEASES = {"kmnist": CURRENT_RELEASE, "k49": "Kuzushiji-49, current release"}
 METRICS = {"kmnist": "accuracy", "k49": "balanced accuracy"}
 
 
@@ -78,7 +79,7 @@ def rows_of(values, seconds):
     return [{"metric": name, "value": round(float(value), 4), "seconds": seconds} for name, value in values.items()]
 
 
-def whole(least):
+def whole_number(least):
     """A type of option: a whole number that is not less than `least`."""
 
     def number(text):
@@ -101,11 +102,11 @@ def new_parser(description):
     add("-q", "--dry_run", action="store_true", help="log to W&B's offline mode, on this machine alone")
     add("--quick_run", action="store_true", help="only the first 6,000 training and 1,000 test images")
     add("--dataset", choices=["kmnist", "k49"], default="kmnist", help="the data set (default: %(default)s)")
-    add("--seed", type=whole(0), default=0, help="seed of everything random (default: %(default)s)")
+    add("--seed", type=whole_number(0), default=0, help="seed of everything random (default: %(default)s)")
     aside = "training images to keep aside for validation, drawn at random (default: a tenth of them; 0: none)"
     habit = "the old habit: train on all training images and validate on the TEST images"
     validation = parser.add_mutually_exclusive_group()
-    validation.add_argument("--validation_images", type=whole(0), metavar="N", help=aside)
+    validation.add_argument("--validation_images", type=whole_number(0), metavar="N", help=aside)
     validation.add_argument("--validate_on_test", action="store_true", help=habit)
     add("--json", type=Path, metavar="FILE", help="write configuration, figures, seconds and memory to this file")
     return parser
@@ -161,6 +162,8 @@ class Run:
         name = options.model_name
         self.path = Path(name if name.endswith(suffix) else name + suffix) if name else None
         for path in filter(None, (self.path, options.json)):  # better now than after the training
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             with writing(path), tempfile.TemporaryFile(dir=path.parent):
                 pass
         self.options, self.data = options, Data(options)

@@ -13,11 +13,13 @@ from sklearn.pipeline import make_pipeline
 def new_parser():
     parser = common.new_parser(__doc__)
     add = parser.add_argument
-    add("-k", "--k_neighbors", type=common.whole(1), default=4, help="how many neighbours (default: %(default)s)")
+    add(
+        "-k", "--k_neighbors", type=common.whole_number(1), default=4, help="how many neighbours (default: %(default)s)"
+    )
     votes = "how their votes count: by nearness, or equally (default: %(default)s)"
     add("--weights", choices=["distance", "uniform"], default="distance", help=votes)
     pca = "compare N principal components in place of pixels; 60 is the published setting (default: pixels)"
-    add("--pca", type=common.whole(1), metavar="N", help=pca)
+    add("--pca", type=common.whole_number(1), metavar="N", help=pca)
     return parser
 
 

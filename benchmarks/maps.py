@@ -116,7 +116,7 @@ def prepared():
     splits = [load_kmnist(split) for split in ("train", "test")]
     images, labels = (np.concatenate(arrays) for arrays in zip(*splits, strict=True))
     is_train = np.arange(len(images)) < len(splits[0][0])
-    pixels = images.reshape(len(images), 784).astype(np.float32)
+    pixels = common.flat(images)
     started = time.perf_counter()
     pca = PCA(50, svd_solver="covariance_eigh").fit(pixels[is_train])
     features, seconds = pca.transform(pixels), time.perf_counter() - started

@@ -28,7 +28,7 @@ STUDIES = ("maps", "neighbours", "baseline", "final", "sprint", "degradations", 
 def call(script, *options):
     """Run a script of this folder in a process of its own; raises DataError where it fails."""
     command = [sys.executable, str(BENCHMARKS / script), *options]
-    status = subprocess.call(command, env={**os.environ, "WANDB_MODE": "disabled"})
+    status = subprocess.call(command, env=os.environ | {"WANDB_MODE": "disabled", "KERAS_BACKEND": "tensorflow"})
     if status == 130:
         raise KeyboardInterrupt
     if status:

@@ -10,7 +10,7 @@ import common
 import numpy as np
 import pandas as pd
 
-from kuzushiji import load_kmnist
+from kuzushiji import DataError, load_kmnist
 from kuzushiji.augment import WritingVariations
 from kuzushiji.files import replacing
 from kuzushiji.networks import CLASSES, SHAPE, keras, layers, residual_network
@@ -136,7 +136,8 @@ def fit(model, data, epochs, folder=None, measure=dict, log=dict):
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         model.optimizer.build(model.trainable_variables)  # whose state is in the backup too
-        backup = keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)
+        options = {"delete_checkpoint": False, "double_checkpoint": True}  # so that one of the two is always whole
+        backup = keras.callbacks.BackupAndRestore(folder / "backup", **options)
         callbacks += [keras.callbacks.CSVLogger(folder / "history.csv", append=True), backup]
     history = pd.DataFrame(model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks).history)
     if folder:
@@ -151,6 +152,9 @@ def trained(method, parameters, seed, make, rows=slice(None), aside=None):
     `make(steps)` returns the compiled model for so many batches; where rows are kept `aside`, it reads these after
     each epoch. Returns the model, and the rows for `common.run_study`: the first, the test accuracy, has the history.
     """
+    wanted = parameters.get("backend", "tensorflow")
+    if (found := keras.backend.backend()) != wanted:
+        raise DataError(f"this study is recorded on {wanted}, and Keras runs on {found}: set KERAS_BACKEND={wanted}")
     images, labels = load_kmnist("train")
     data = Epochs(images[rows], labels[rows], seed, parameters["batch_size"])
     keras.utils.set_random_seed(seed)

@@ -84,7 +84,7 @@ def chosen_threshold(temperature):
     """The probability that a share of the validation images reach, to four digits; written where it is new."""
     stored = reading.stored("reading.json")
     with np.load(bundled("validation_logits.npz")) as validation:
-        surest = softmax(validation["logits"].astype(float) / temperature, axis=1).max(axis=1)
+        surest = reading.probabilities(validation["logits"]).max(axis=1)
     threshold = round(float(np.quantile(surest, 1 - stored["kept"])), 4)
     if (threshold, temperature) != (stored["threshold"], stored["temperature"]):
         versions = {name: version(name) for name in ("numpy", "scipy")}
@@ -108,11 +108,6 @@ def of_parent(images, label, threshold):
     accepted = shares.max(axis=1) >= threshold
     read_so = accepted & (shares.argmax(axis=1) == label)
     return {"images": len(images), "accepted": accepted.mean(), "read as its kana": read_so.mean()}
-
-
-def usable(images, rows):
-    """The rows whose image has ink: one or two of Kuzushiji-Kanji are all black."""
-    return rows[images[rows].any(axis=(1, 2))]
 
 
 def measured(threshold, temperature):

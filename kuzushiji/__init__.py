@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError as error:
     if sys.argv[:1] != ["-m"]:
         raise
-    # `python -m kuzushiji` imports this file before its own guard
+    # `python -m kuzushiji` imports this file first
     print(f"kuzushiji: this Python has no {error.name}; the series' own is .venv/bin/python", file=sys.stderr)
     sys.exit(2)
 

@@ -24,8 +24,10 @@ def download(options):
     if as_idx and dataset != "kmnist":
         raise DataError(f"only kmnist is published as IDX, {dataset} is not: leave out --format idx")
     if dataset == "kkanji":
-        path = kkanji.locate_tar()
-        kkanji.verify_tar(path)
+        there = datasets.find_files(registry.KKANJI.name)
+        path = there[0] if there else kkanji.locate_tar()  # which verifies what it downloads
+        if there:
+            kkanji.verify_tar(path)
         found = [(registry.KKANJI, path, None)]
     else:
         found = [(registry.PARTS[dataset][key], *value) for key, value in datasets.obtain(dataset).items()]

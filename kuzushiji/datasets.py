@@ -177,7 +177,7 @@ def load_kmnist(split, source="auto", folder=None):
 
 def kmnist_rows(source, split, labels):
     """The rows of "kmnist" or "eigenkana" that `load_kmnist` hands out; quick mode has all those that were read."""
-    if not quick_mode():
+    if not quick_mode():  # where nothing is left out, no table is read
         return np.arange(len(labels))
     read = reading_table(source)
     specimens = specimen_table(source).index if split == "train" else []

@@ -66,7 +66,7 @@ def reading(path, what):
         if looks_like_html(path):
             raise DataError(f"{path} is a web page saved as data: {AGAIN}")
         yield
-    except (DataError, MemoryError):
+    except DataError:
         raise
     except Exception as error:  # a damaged byte makes zipfile, zlib and NumPy raise a dozen different kinds
         if isinstance(error, OSError) and error.filename:

@@ -41,7 +41,7 @@ class DrawingPad(anywidget.AnyWidget):
     _answer = Dict({"first": INVITATION, "rest": "", "number": 0}).tag(sync=True)
 
     def __init__(self, read):
-        self.read, self.reading = read, None
+        self.read, self.reading, self._seen = read, None, ([], "")
         self._given = None  # the picture given as `image`, fitted to the pad
         super().__init__()
 
@@ -81,7 +81,10 @@ class DrawingPad(anywidget.AnyWidget):
 
     @observe("strokes", "_paper")
     def _look(self, _):
-        self.reading, text = None, INVITATION
+        now = (self.strokes, self._paper)
+        if now == self._seen:  # both changed at once, and this is the second notice
+            return
+        self._seen, self.reading, text = now, None, INVITATION
         if self.strokes or self._paper:
             try:
                 self.reading = self.read(self.image)

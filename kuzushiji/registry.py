@@ -33,6 +33,7 @@ OLD_RELEASE = {
     "kmnist-train-imgs.npz": "blob:b596e8ab8732786c3b0fdb2ca51d2066d4e75955",
 }
 OLD_RELEASE_BLACK_IMAGE = 9677
+CURRENT_RELEASE = "KMNIST, release of 5 February 2019"
 
 # {dataset} is the folder on the official host. The git mirrors are pinned by commit and byte-identical.
 OFFICIAL = tuple(f"{scheme}://codh.rois.ac.jp/kmnist/dataset/{{dataset}}/{{name}}" for scheme in ("https", "http"))

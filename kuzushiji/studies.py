@@ -13,6 +13,7 @@ from pathlib import Path
 from .datasets import kmnist_source, quick_mode
 from .files import replacing
 from .paths import CHECKOUT, DataError, bundled
+from .registry import CURRENT_RELEASE
 
 RESULTS = CHECKOUT / "benchmarks" / "results.json"
 KEY = ("study", "method", "metric", "parameters", "seed")  # no two rows agree in all of these
@@ -55,7 +56,7 @@ def record(study, command, new, packages=()):
     check_data()
     shared = {
         "study": study, "command": command, "machine": machine(), "date": date.today().isoformat(),
-        "data": "KMNIST, release of 5 February 2019", "versions": {name: version(name) for name in packages},
+        "data": CURRENT_RELEASE, "versions": {name: version(name) for name in packages},
     }  # fmt: skip
     new = [{**shared, **row} for row in new]
     repeated = [identity(row) for row in new]

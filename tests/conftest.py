@@ -32,9 +32,10 @@ def pytest_configure():
 @pytest.fixture(scope="session")
 def kmnist():
     """The real KMNIST as {split: (images, labels)}; the test is skipped where it is not on this machine."""
-    if any(datasets.find_part(part) is None for part in registry.PARTS["kmnist"].values()):
+    found = {key: datasets.find_part(part) for key, part in registry.PARTS["kmnist"].items()}
+    if None in found.values():
         pytest.skip("needs the real KMNIST: name its folder in KUZUSHIJI_DATA")
-    return {split: datasets.whole("kmnist", split, None) for split in datasets.SPLITS}
+    return {split: tuple(found[split, kind][1] for kind in ("images", "labels")) for split in datasets.SPLITS}
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,16 @@ def test_a_folder_that_may_not_be_searched_is_named_where_nothing_else_was_found
     assert len(load_kmnist("test")[0]) == 20
 
 
+@pytest.mark.parametrize("variable", ["KUZUSHIJI_DATA", "KUZUSHIJI_CACHE"])
+def test_another_value_of_a_variable_is_another_decision_and_is_said(small, monkeypatch, tmp_path, capfd, variable):
+    small.copy(tmp_path / "full" / "kmnist")
+    (tmp_path / "empty").mkdir()
+    for name, n in (("full", 20), ("empty", 10000), ("full", 20)):
+        monkeypatch.setenv(variable, str(tmp_path / name))
+        assert len(load_kmnist("test")[0]) == n
+    assert capfd.readouterr() == (KMNIST_LINE + EIGENKANA_LINE + KMNIST_LINE, "")
+
+
 OLD = "is the OLD release .*before 5 February 2019"
 BAD = {  # the file, whether as IDX, and what becomes of its array or stands in its place
     "web page": (TEST, False, b"<html><body>504 Gateway Time-out", "is a web page"),

@@ -109,3 +109,11 @@ def test_a_failure_is_not_remembered_and_what_is_missing_is_downloaded_once(serv
     asked = len(server.requests)
     datasets._loaded.clear()  # as in a new process
     assert len(load_kmnist("test")[0]) == 20 and len(server.requests) == asked
+
+
+def test_folder_that_cannot_be_written_is_named(server, part, tmp_path):
+    server.be("kmnist", "good")
+    (tmp_path / "new").write_bytes(b"a file where the folder should be")
+    with pytest.raises(DataError, match=f"could not write {tmp_path / 'new' / part.name}: .*KUZUSHIJI_CACHE") as caught:
+        fetch(part, tmp_path / "new")
+    assert not isinstance(caught.value, Unreachable) and contents(tmp_path)["new"].startswith(b"a file where")

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -41,6 +42,13 @@ def npz(**arrays):
     return file.getvalue()
 
 
+def huge():
+    """An NPZ whose header names more bytes than any memory has."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive, archive.open("arr_0.npy", "w") as entry:
+        np.lib.format.write_array_header_1_0(entry, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50,)})
+    return file.getvalue()
+
+
 def idx(dimensions, body, type_code=8):
     return struct.pack(f">HBB{len(dimensions)}I", 0, type_code, len(dimensions), *dimensions) + body
 
@@ -64,6 +72,7 @@ BAD = {
     "little-endian IDX": ("a", struct.pack("<II", 0x801, 3) + b"abc", "starts with 01 08 00 00"),
     "IDX too long": ("a", idx([3], b"abcd"), r"size 4 into shape \(3,\)"),
     "IDX whose shape overflows": ("a", idx([1 << 31, 1 << 31, 4], b"a"), "not an IDX file"),
+    "a shape without end": ("a.npz", huge(), "not an NPZ"),
     "IDX.gz truncated": ("a.gz", gzip.compress(idx([3], b"abc"))[:-9], "truncated"),
 }
 
@@ -90,3 +99,18 @@ def test_digests_are_those_of_md5sum_and_git(tmp_path):
     (tmp_path / "a").write_bytes(b"hello\n")
     assert files.digest_of(tmp_path / "a", "blob") == "blob:ce013625030ba8dba906f756967f9e9ca394464a"
     assert files.digest_of(tmp_path / "a", "md5") == "md5:b1946ac92492d2347c6235b4d2611184"
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path):
+    with pytest.raises(DataError, match="none cannot be read .No such file"):
+        files.read_npz(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["file/a", "file/sub/a", "folder"])
+@pytest.mark.parametrize("write", [files.write_npz, files.write_idx])
+def test_path_that_cannot_be_written_is_named(tmp_path, write, name):
+    (tmp_path / "file").write_bytes(b"in the way")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=f"could not write {re.escape(str(tmp_path / name))}: .*a folder that can be"):
+        write(tmp_path / name, LABELS)
+    assert contents(tmp_path) == {"file": b"in the way"}

@@ -86,3 +86,31 @@ def test_that_nobody_reads_on_is_no_traceback(isolated):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_python_without_the_packages_is_told_in_a_line(isolated):
+    command = [sys.executable, "-S", "-m", "kuzushiji", "status"]  # without its site-packages, so without NumPy
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "no numpy" in done.stderr
+
+
+def test_being_stopped_is_no_traceback(isolated, monkeypatch, capfd):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kuzushiji.datasets.obtain", stop)
+    assert run(capfd, "download", "kmnist") == (130, "", "kuzushiji: stopped\n")
+
+
+def test_a_file_name_that_cannot_be_printed_is_escaped(isolated, tmp_path, capfd):
+    status, _, error = run(capfd, "read", tmp_path / "a\nb\x1b.png")
+    assert status == 2 and error.count("\n") == 1 and "a\\nb\\x1b.png" in error
+
+
+def test_a_tar_is_verified_once(isolated, monkeypatch, capfd):
+    verified, path = [], isolated / "data" / "kkanji.tar"
+    monkeypatch.setattr("kuzushiji.kkanji.verify_tar", verified.append)
+    monkeypatch.setattr("kuzushiji.kkanji.fetch", lambda *_, check: check(path) or path)
+    assert run(capfd, "download", "kkanji")[0] == 0 and verified == [path]  # downloaded
+    path.touch()
+    assert run(capfd, "download", "kkanji")[0] == 0 and verified == [path] * 2  # found

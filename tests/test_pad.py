@@ -56,6 +56,7 @@ def test_a_picture_can_be_given_and_drawn_upon(pad):
     for pad.image in (picture, 255 - picture):  # light ink is shown the other way round
         assert pad.strokes == [] and (pad.image == pad.seen[-1]).all()
         assert pad.image[70, 70] == 10 and pad.image[70, 5] == 240  # its own paper at the sides
+    assert len(pad.seen) == 2  # the stroke, and the picture, which both are when fitted
     from_browser(pad, strokes=[BAR])
     assert pad.image[70, 125] == 0 and pad.image[20, 70] == 240
     with pytest.raises(ValueError, match="expected grey uint8"):

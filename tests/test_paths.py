@@ -1,6 +1,7 @@
 """Where things are looked for, and what is said where a home or a folder is missing."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,13 @@ def test_what_is_no_folder_is_named(isolated, monkeypatch, tmp_path, entry):
         load_kmnist("train")
     with pytest.raises(DataError, match=f"the folder given is {entry}, which is no folder"):
         load_kmnist("train", folder=entry)
+
+
+def test_without_a_home_the_variable_to_set_is_named(isolated, monkeypatch):
+    def unknown(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    monkeypatch.setenv("KUZUSHIJI_CACHE", "~/cache")
+    with pytest.raises(DataError, match="~/cache.*no such home folder.*KUZUSHIJI_CACHE"):
+        data_folder()

@@ -1,13 +1,14 @@
-"""The reading of a picture, the command that prints it, and where temperature and threshold come from."""
+"""The reading of a picture, and the command that prints it."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_prepare import in_colours, on_paper
 
-from kuzushiji import eigenkana, load_classmap, reading
+from kuzushiji import DataError, eigenkana, load_classmap, reading
 from kuzushiji.__main__ import main
 from kuzushiji.prepare import prepare
 
@@ -95,3 +96,9 @@ def test_json_has_a_line_for_each_picture_bad_ones_too(command, clear, monkeypat
     monkeypatch.setattr(reading, "threshold", lambda: np.inf)
     unknown = json.loads(command("--json")[0][1])
     assert unknown["rejected"] and unknown["kana"] is unknown["probability"] is None
+
+
+def test_without_keras_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kuzushiji.networks", None)
+    with pytest.raises(DataError, match="pip install"):
+        reading.network.__wrapped__()

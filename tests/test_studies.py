@@ -69,8 +69,8 @@ def test_a_study_runs_what_is_missing_and_keeps_what_was_finished_before_it_was_
 
 
 def test_a_finished_study_knows_it_before_it_loads_a_large_library():
-    code = "import sys, maps, neighbours, baseline, final, sprint as last\n"
-    code += "[study.main() for study in (maps, neighbours, baseline, final, last)]\n"
+    code = "import sys, maps, neighbours, baseline, final, sprint\n"
+    code += "[study.main() for study in (maps, neighbours, baseline, final, sprint)]\n"
     code += "assert not {'umap', 'openTSNE', 'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT / "benchmarks", check=True)
 
@@ -82,7 +82,8 @@ def test_a_training_is_recorded_with_its_history_and_ships_what_it_should(result
     for module in (trainings, script):
         monkeypatch.setattr(module, "load_kmnist", lambda split: (images, labels), raising=False)
     settings = {"learning_rate": 1.0, "epochs": 2, "batch_size": 20, "images": 30}
-    monkeypatch.setattr(script, "RUNS", [("one", settings, 0), ("two", settings, 1)], raising=False)
+    runs = [("final, on 54,000", settings, 0), *(("final", settings | {"images": 40}, seed) for seed in (0, 1))]
+    monkeypatch.setattr(script, "RUNS", runs, raising=False)
     monkeypatch.setattr(script, "DATA", tmp_path, raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     script.main()
@@ -92,7 +93,18 @@ def test_a_training_is_recorded_with_its_history_and_ships_what_it_should(result
         assert {row["metric"] for row in studies.rows(name)} >= {"validation accuracy", "temperature"}
         with np.load(tmp_path / "validation_logits.npz") as stored:
             assert stored["logits"].shape == (4, 10) and np.array_equal(stored["labels"], labels[stored["rows"]])
-        assert (tmp_path / "kmnist_cnn_54000.keras").exists() and (tmp_path / "kmnist_cnn.json").exists()
+            checked = trainings.keras.models.load_model(tmp_path / "kmnist_cnn_54000.keras")
+            assert np.allclose(trainings.outputs_of(checked, images[stored["rows"]]), stored["logits"], atol=1e-4)
+        shipped = trainings.keras.models.load_model(tmp_path / "kmnist_cnn.keras")
+        recorded = {row["seed"]: row["value"] for row in rows if row["method"] == "final"}
+        assert trainings.accuracy(shipped, images, labels) == pytest.approx(recorded[0], abs=0.05)  # of 40; in 32 bits
+        assert json.loads((tmp_path / "kmnist_cnn.json").read_text())["test accuracy by seed"] == [*recorded.values()]
+
+
+def test_another_backend_than_the_studys_is_refused(monkeypatch):
+    monkeypatch.setattr(trainings.keras.backend, "backend", lambda: "jax")
+    with pytest.raises(DataError, match="recorded on tensorflow, and Keras runs on jax: set KERAS_BACKEND=tensorflow"):
+        trainings.trained("baseline", {"batch_size": 128, "epochs": 1}, 0, None)
 
 
 def functions(source):

@@ -10,7 +10,7 @@ import pytest
 import report
 import trainings
 
-from kuzushiji import networks, paths
+from kuzushiji import networks, paths, reading
 from kuzushiji.augment import WritingVariations
 
 keras = networks.keras
@@ -77,5 +77,15 @@ def test_the_shipped_weights_are_what_is_said_of_them(request):
     with np.load(paths.bundled("validation_logits.npz")) as stored:
         assert facts["temperature"] == round(final.fit_temperature(stored["logits"], stored["labels"]), 4)
         assert np.array_equal(stored["rows"], final.split(60000)[1])
-    images, labels = request.getfixturevalue("kmnist")["test"]  # skips where it is not at hand
+        surest, chosen = reading.probabilities(stored["logits"]).max(axis=1), reading.stored("reading.json")
+        assert chosen["threshold"] == round(float(np.quantile(surest, 1 - chosen["kept"])), 4)
+        assert chosen["temperature"] == facts["temperature"]
+    kmnist = request.getfixturevalue("kmnist")  # skips where it is not at hand
+    images, labels = kmnist["test"]
     assert abs(trainings.accuracy(model, images, labels) - facts["test accuracy by seed"][0]) < 0.0005
+    with np.load(paths.bundled("validation_logits.npz")) as stored:
+        checked = keras.models.load_model(paths.bundled("kmnist_cnn_54000.keras"))
+        rows = stored["rows"][::20]
+        assert np.array_equal(stored["labels"], kmnist["train"][1][stored["rows"]])
+        answers = trainings.outputs_of(checked, kmnist["train"][0][rows])
+        assert np.abs(answers - stored["logits"][::20]).max() < 1e-3

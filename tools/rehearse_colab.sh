@@ -27,8 +27,8 @@ export GIT_CONFIG_COUNT=3 GIT_CONFIG_KEY_0="url.file://$root.insteadOf" GIT_CONF
 export GIT_CONFIG_KEY_1=protocol.allow GIT_CONFIG_VALUE_1=never GIT_CONFIG_KEY_2=protocol.file.allow GIT_CONFIG_VALUE_2=always
 export KUZUSHIJI_QUICK=1 KUZUSHIJI_CACHE=$root/build/colab-run/cache PYTHONNOUSERSITE=1
 unset PYTHONPATH
-for name in ${NAMES:-0}; do
-  for path in notebooks/"$name"*.ipynb; do
+for name in ${NAMES:-[0-9]}; do
+  for path in notebooks/$name*.ipynb; do
     alone=$(mktemp -d "$root/build/colab-run/XXXX")
     PYTHONPATH=tools "$python" - "$path" "$alone" <<'PYTHON'
 import pathlib, sys
