@@ -29,19 +29,19 @@ def pca_and_neighbours(n_components, k):
     )
 
 
-def accuracy_of_samples(mixture, n_samples, images, labels):
+def accuracy_of_samples(mixture, n_samples, pixels, labels):
     """Accuracy on real images of a classifier that has learned from samples alone."""
     drawn, drawn_labels = sample(mixture, n_samples, seed=1)
     classifier = pca_and_neighbours(50, k=4)
     classifier.fit(drawn.reshape(n_samples, 784).astype(np.float32), drawn_labels)
-    return classifier.score(images.reshape(len(images), 784).astype(np.float32), labels)
+    return classifier.score(pixels, labels)
 
 
 def measure(method, parameters, seed):
     train, test = load_kmnist("train"), load_kmnist("test")
     started = time.perf_counter()
     if method.endswith("eigenkana alone"):
-        value = accuracy_of_samples(load_model(), len(train[0]), *test)
+        value = accuracy_of_samples(load_model(), len(train[0]), common.flat(test[0]), test[1])
     else:
         classifier = KNeighborsClassifier(4, weights="distance", algorithm="brute")
         if method != "raw pixels":

@@ -6,6 +6,7 @@ import matplotlib.font_manager
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patheffects import withStroke
 from PIL import Image, PngImagePlugin
 
 JAPANESE_FONT = "IPAexGothic"
@@ -97,28 +98,46 @@ def image_grid(images, columns, row_labels=None, column_labels=None, ax=None, ga
     return ax
 
 
-def plot_embedding(points, labels, classmap, ax=None, size=None, names_each=5, name_size=12):
+def plot_embedding(points, labels, classmap, ax=None, size=None, names_each=5, name_size=14):
     """Scatter a two-dimensional map of labelled characters, every large island named by its kana.
 
     `points` float [n, 2], `labels` int [n], else ValueError, `classmap` as from `load_classmap`; `size` is the area of
-    a dot in square points. A class has its colour, and its kana (in `name_size` points) on up to `names_each` of its
-    islands; the axes carry no units, as those of most maps mean nothing. Returns the axes.
+    a dot in square points. A class has its colour, and its kana (in `name_size` points, with a white rim) on up to
+    `names_each` of its islands; the axes carry no units, as those of most maps mean nothing. Returns the axes.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     if points.shape != (len(labels), 2):
         raise ValueError(f"points have shape {points.shape}, expected ({len(labels)}, 2): one row for each label")
     ax = plt.gca() if ax is None else ax
-    size = np.clip(60000 / len(points), 0.8, 20) if size is None else size
+    size = np.clip(150000 / len(points), 3.5, 20) if size is None else size  # one pixel has no colour for the eye
     order = np.random.default_rng(0).permutation(len(points))  # so that no class lies on top of the others
     colours = np.resize(PALETTE, len(classmap))
     ax.scatter(*points[order].T, s=size, c=colours[labels[order]], linewidths=0, rasterized=True)
-    for label, char in classmap["char"].items():
-        box = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": colours[label], "lw": 1.5, "alpha": 0.9}
-        for x, y in islands(points[labels == label], 0.08 * np.ptp(points, axis=0).max(), names_each):
-            ax.text(x, y, char, bbox=box, ha="center", va="center", fontsize=name_size)
+    extent = np.ptp(points, axis=0).max() if len(points) else 1
+    names = [
+        (label, middle)
+        for label in classmap.index
+        for middle in islands(points[labels == label], 0.08 * extent, names_each)
+    ]
+    room = 1.2 * name_size / 72 / (ax.get_window_extent().width / ax.figure.dpi) * extent  # the size of a name
+    rim = [withStroke(linewidth=0.35 * name_size, foreground="white")]
+    for (label, _), place in zip(names, pushed_apart([middle for _, middle in names], room), strict=True):
+        style = {"color": colours[label], "fontsize": name_size, "path_effects": rim}
+        ax.text(*place, classmap["char"][label], ha="center", va="center", **style)
     ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     ax.spines[:].set_visible(False)
     return ax
+
+
+def pushed_apart(places, distance, rounds=50):
+    """Places [n, 2], moved as little as it takes until hardly two are nearer than `distance`."""
+    places = np.array(places, float).reshape(-1, 2)
+    for _ in range(rounds):
+        apart = places[:, None] - places
+        length = np.linalg.norm(apart, axis=2) + 1e-9
+        push = 0.25 * np.clip(distance - length, 0, None) / length
+        places = places + (push[..., None] * apart).sum(axis=1)
+    return places
 
 
 def islands(points, radius, most=5, share=0.08):

@@ -68,6 +68,11 @@ def test_a_map_names_and_colours_every_class_where_it_lies():
         figures.plot_embedding(points, labels[1:], KMNIST)
 
 
+def test_names_that_would_cover_each_other_are_moved_apart_and_the_others_stay():
+    places = figures.pushed_apart([(0, 0), (0.2, 0), (50, 50)], distance=4)
+    assert np.linalg.norm(places[0] - places[1]) > 3.9 and places[2] == pytest.approx([50, 50])
+
+
 def test_every_large_island_of_a_kana_is_named_and_no_small_one():
     places = np.repeat([0, 50, 100], [500, 400, 20])[:, None] + np.random.default_rng(0).normal(0, 1, (920, 2))
     assert np.array(figures.islands(places, radius=8)) == pytest.approx(np.array([[0, 0], [50, 50]]), abs=2)

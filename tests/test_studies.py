@@ -4,7 +4,9 @@ import ast
 import json
 import subprocess
 import sys
+from unittest.mock import Mock
 
+import ablation
 import common
 import numpy as np
 import pytest
@@ -101,6 +103,25 @@ def test_a_training_is_recorded_with_its_history_and_ships_what_it_should(result
         assert json.loads((tmp_path / "kmnist_cnn.json").read_text())["test accuracy by seed"] == [*recorded.values()]
 
 
+def test_an_ablation_goes_on_within_a_row(results, monkeypatch):
+    images, labels = np.zeros((40, 28, 28), np.uint8), np.arange(40) % 10
+    for module in (trainings, ablation):
+        monkeypatch.setattr(module, "load_kmnist", lambda split: (images, labels))
+    recipe = ablation.METHODS["baseline with augmentation"] | {"epochs": 2, "batch_size": 20}
+    monkeypatch.setattr(ablation, "RUNS", [("baseline with augmentation", recipe, 0)])
+    read = Mock(side_effect=[0.1, KeyboardInterrupt, 0.2, 0.3, 0.4])  # stopped in the second epoch
+    monkeypatch.setattr(trainings, "accuracy", read)
+    with pytest.raises(KeyboardInterrupt):
+        ablation.main()
+    assert studies.rows("ablation") == []
+    ablation.main()
+    test, validation = studies.rows("ablation")
+    assert [epoch["validation accuracy"] for epoch in test["history"]] == [0.1, 0.2]
+    assert (test["value"], validation["value"], test["weights"]) == (0.3, 0.4, 1_199_882)
+    ablation.main()
+    assert read.call_count == 5
+
+
 def test_another_backend_than_the_studys_is_refused(monkeypatch):
     monkeypatch.setattr(trainings.keras.backend, "backend", lambda: "jax")
     with pytest.raises(DataError, match="recorded on tensorflow, and Keras runs on jax: set KERAS_BACKEND=tensorflow"):
@@ -116,7 +137,7 @@ def functions(source):
 
 
 SHARED = """
-maps 02 t_sne u_map sampled_quality distances_of global_order ten_nn quality foreign_land
+maps 02 t_sne u_map nearest_rows sampled_quality distances_of global_order ten_nn quality foreign_land
 neighbours 02 pca_and_neighbours accuracy_of_samples
 eigenkana 02 shapes_of directions_of fit_mixture in_bytes
 final 03 split surprise fit_temperature

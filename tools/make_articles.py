@@ -3,9 +3,9 @@ r"""Write the companion articles (`make articles`): articles/*.md, their figures
 A source in articles/src/ is Markdown with Jinja expressions, which fetch every number from the records of a study or a
 notebook's stored outputs, every figure and every piece of code from a notebook, which is named by its number:
 
-    {{ mean("maps", "t-sne", "10-NN accuracy") | percent(1) }}     mean over the seeds of a study's rows, as 95.0
-    {{ values("maps", "t-sne", "10-NN accuracy") | percent(1) }}   from lowest to highest: 94.8 to 95.1
-    {{ row("maps", "t-sne", "10-NN accuracy").parameters }}        what else is recorded, of the first seed
+    {{ mean("maps", "t-SNE", "10-NN accuracy") | percent(1) }}     mean over the seeds of a study's rows, as 95.0
+    {{ values("maps", "t-SNE", "10-NN accuracy") | percent(1) }}   from lowest to highest: 94.8 to 95.1
+    {{ row("maps", "t-SNE", "10-NN accuracy").parameters }}        what else is recorded, of the first seed
     {{ seconds("sprint", "sprint", "test accuracy") | number }}    what each seed took
     {{ timed_on("sprint", "baseline") }}                           a sentence on the machine, for seconds of two studies
     {{ printed("02", "keep (\\d+) %") }}                           what a cell printed: the group of a pattern
