@@ -5,10 +5,6 @@ with three seeds; 6,000 other training images and the test images are read, and 
 since few processors multiply in 16. Seed 0 of all methods comes first, and the variations by part come last.
 """
 
-import os
-
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # halves the time where TensorFlow leaves it off: without AVX-512
-
 import common
 import trainings
 from final import split
